@@ -1,0 +1,1 @@
+"""Writing an image onto a disk."""

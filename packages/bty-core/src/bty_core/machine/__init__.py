@@ -1,0 +1,1 @@
+"""This computer: what it is and what it has."""

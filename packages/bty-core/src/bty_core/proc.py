@@ -1,0 +1,68 @@
+"""The only door to other programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from os import PathLike, fspath
+from shlex import join
+from signal import SIGKILL
+
+from bty_core.errors import CommandFailed, ProgramMissing
+
+# Debian's package for each program that bty calls, so that a message can name it.
+PACKAGES = {
+    "lsblk": "util-linux",
+    "qemu-nbd": "qemu-utils",
+}
+
+
+def find(program: str) -> str:
+    """Return the path of `program`, also from the system directories that a user's PATH lacks; raise `ProgramMissing`."""
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/sbin"
+    found = shutil.which(program, path=path)
+    if found is None:
+        package = PACKAGES.get(program, program)
+        raise ProgramMissing(f"{program} is not installed", hint=f"install it: apt install {package}")
+    return found
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment that programs are started in: the caller's, in a language that can be parsed."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def run(
+    argv: Sequence[str | PathLike[str]], *, timeout: float, stdin: bytes = b"", ok: Sequence[int] = (0,)
+) -> str:
+    """Run `argv` to its end and return its standard output.
+
+    `timeout` is in seconds. The program gets a process group of its own, which is killed as a whole when time is up
+    or the caller is interrupted. Raises `ProgramMissing`, or `CommandFailed` with the command as it can be typed.
+    """
+    words = [find(fspath(argv[0])), *map(fspath, argv[1:])]
+    typed = join([fspath(argv[0]), *words[1:]])
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except BaseException as stop:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, SIGKILL)
+        process.communicate()
+        if isinstance(stop, subprocess.TimeoutExpired):
+            raise CommandFailed(f"{typed} did not end within {timeout:g} s") from None
+        raise
+    if process.returncode not in ok:
+        said = " ".join(err.decode(errors="replace").split()) or "it said nothing"
+        raise CommandFailed(f"{typed} failed with status {process.returncode}: {said}")
+    return out.decode(errors="replace")
