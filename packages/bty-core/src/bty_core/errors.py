@@ -18,6 +18,7 @@ class BtyError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.aftermath: str | None = None  # what state a disk is left in, where one was the target
 
     def __str__(self) -> str:
         return self.message

@@ -66,3 +66,37 @@ def run(
         said = " ".join(err.decode(errors="replace").split()) or "it said nothing"
         raise CommandFailed(f"{typed} failed with status {process.returncode}: {said}")
     return out.decode(errors="replace")
+
+
+
+class Background:
+    """A program that serves bty while it works, in a process group of its own.
+
+    A Ctrl-C on the terminal so reaches bty alone, which then ends the program in its own time.
+    """
+
+    def __init__(self, argv: Sequence[str | PathLike[str]]) -> None:
+        """Start `argv` and return at once; raise `ProgramMissing` where it is not installed."""
+        self._process = subprocess.Popen(
+            [find(fspath(argv[0])), *map(fspath, argv[1:])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def stop(self) -> str:
+        """End it, by force after five seconds, and return what it wrote to its standard error."""
+        self._process.terminate()
+        try:
+            _, said = self._process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            _, said = self._process.communicate()
+        return " ".join(said.decode(errors="replace").split())

@@ -1,0 +1,225 @@
+"""How the decoded bytes get onto the disk: the head last, runs of zeros by the device, a digest of each chunk kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import xxhash
+
+from bty_core.errors import DiskTooSmall, VerifyFailed
+from bty_core.flash.flow import Chunk
+from bty_core.flash.gpt import move_backup
+from bty_core.flash.target import Target, aligned
+from bty_core.values import KIB, MIB, size_text
+
+HEAD = MIB
+# Superblocks that are found by a signature start within this, btrfs's being the farthest.
+_SIGNATURE_BYTES = 128 * KIB
+_BLOCK = 64 * KIB
+# Handing a shorter run to the device costs more than writing it.
+_RUN = 256 * KIB
+# A bytearray compares with any memory at the speed of memcmp; a memoryview would go item by item.
+_ZERO_CHUNK = bytearray(4 * MIB)
+_ZERO_BLOCK = bytearray(_BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A chunk that is on the disk, the parts that are held back still as zeros."""
+
+    offset: int
+    length: int  # bytes
+    digest: bytes | None  # None: nothing but zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A part of the image that is written last."""
+
+    offset: int
+    data: bytes
+
+
+class DiskWriter:
+    """Takes the chunks of an image in order and puts them onto a target.
+
+    Until `commit` the first and the last MiB of the disk hold zeros, so that no firmware and no kernel takes what is
+    there for a system.
+    """
+
+    def __init__(self, target: Target, image: str) -> None:
+        self.bytes_written = 0
+        self.bytes_skipped = 0
+        self.total = 0
+        self.written: list[Written] = []
+        self.held: list[Held] = []
+        self._target = target
+        self._image = image
+        self._zeros = (0, 0)  # a run of zeros that is not on the disk yet: start, end
+        size = target.size
+        self._held_areas = [(0, HEAD)] if size is None else [(0, HEAD), (max(HEAD, size - HEAD), size)]
+
+    @property
+    def head(self) -> bytes:
+        """The start of the image, as far as it is held back."""
+        return next((part.data for part in self.held if part.offset == 0), b"")
+
+    def wipe(self) -> None:
+        """Take away, durably, the partition tables and signatures of what was on the disk."""
+        target = self._target
+        size = target.old_size
+        areas = [(0, HEAD), (max(HEAD, size - HEAD), size)]
+        areas += [
+            (part.start, part.start + min(_SIGNATURE_BYTES, part.size)) for part in target.disk.partitions
+        ]
+        for start, end in areas:
+            if start < min(end, size):
+                target.zero(start, min(end, size) - start)
+        target.flush()
+        target.read_table_again()
+
+    def take(self, chunk: Chunk) -> None:
+        """Write one chunk; raise `DiskTooSmall` where the image turns out not to fit."""
+        self.total = chunk.offset + chunk.length
+        limit = self._target.size
+        if limit is not None and self.total > limit:
+            raise DiskTooSmall(
+                f"{self._image} holds more than the {limit} bytes ({size_text(limit)}) of {self._target.disk.path};"
+                " the disk does not boot now",
+                hint="choose a larger disk",
+            )
+        padded = self._pad(chunk)
+        for start, end in self._hold_back(chunk, padded):
+            view = chunk.memory[start:end]
+            for first, last, zero in _runs(view):
+                at = chunk.offset + start
+                if zero:
+                    self._zero(at + first, at + last)
+                else:
+                    self._make_zeros()
+                    self._target.write(view[first:last], at + first)
+                    self.bytes_written += min(start + last, chunk.length) - (start + first)
+        zero = _is_zero(chunk.view)
+        digest = None if zero else xxhash.xxh3_128_digest(chunk.view)
+        self.written.append(Written(chunk.offset, chunk.length, digest))
+
+    def finish(self) -> None:
+        """Do what is still owed for the last chunk, and flush."""
+        self._make_zeros()
+        self._target.grow(self.total)
+        self._target.flush()
+
+    def move_gpt(self, disk_size: int) -> None:
+        """Have `commit` write a GPT whose backup stands at the end of a disk of `disk_size` bytes."""
+        moved = move_backup(self.head, disk_size)
+        if moved is None:
+            return
+        offset, length = moved.old_header
+        if offset + length <= self.total:
+            self._target.zero(offset, length)
+        self.held = [
+            Held(0, moved.head) if part.offset == 0 else Held(part.offset, part.data[: moved.backup_at - part.offset])
+            for part in self.held
+            if part.offset < moved.backup_at
+        ]
+        self.held.append(Held(moved.backup_at, moved.backup))
+
+    def commit(self) -> None:
+        """Write the parts that were held back, the head at the very end, and read them back.
+
+        To be called only after everything else was found to be right. Raises `VerifyFailed` with the head taken away
+        again.
+        """
+        room = memoryview(aligned(HEAD))
+        target = self._target
+        for part in sorted(self.held, key=lambda part: part.offset, reverse=True):
+            room[:] = bytes(HEAD)
+            room[: len(part.data)] = part.data
+            target.write(room[: self._padded(len(part.data))], part.offset)
+            target.flush()
+            self.bytes_written += len(part.data)
+        target.forget_cache()
+        for part in self.held:
+            got = target.read(room[: self._padded(len(part.data))], part.offset)
+            if got < len(part.data) or part.data != room[: len(part.data)]:
+                target.zero(0, min(HEAD, target.old_size or HEAD))
+                target.flush()
+                raise VerifyFailed(
+                    f"{target.disk.path} does not hold what was written to it at byte {part.offset};"
+                    " its partition table was taken away again",
+                    hint="replace the disk: it loses data",
+                )
+
+    def _padded(self, length: int) -> int:
+        return -(-length // self._target.sector) * self._target.sector
+
+    def _pad(self, chunk: Chunk) -> int:
+        padded = self._padded(chunk.length)
+        if padded > chunk.length:
+            chunk.memory[chunk.length : padded] = bytes(padded - chunk.length)
+        return padded
+
+    def _hold_back(self, chunk: Chunk, padded: int) -> list[tuple[int, int]]:
+        """Move what is written last out of `chunk`, leaving zeros, and return the rest as pairs of start and end."""
+        rest = []
+        at = 0
+        for start, end in self._held_areas:
+            first = min(max(start - chunk.offset, 0), chunk.length)
+            last = min(max(end - chunk.offset, 0), chunk.length)
+            if first < last:
+                self.held.append(Held(chunk.offset + first, bytes(chunk.memory[first:last])))
+                chunk.memory[first:last] = bytes(last - first)
+                rest.append((at, first))
+                at = padded if last == chunk.length else last
+        rest.append((at, padded))
+        return [(start, end) for start, end in rest if start < end]
+
+    def _zero(self, start: int, end: int) -> None:
+        """Note a run of zeros; neighbours become one, so that the device gets few and long ones."""
+        if self._zeros[1] != start:
+            self._make_zeros()
+            self._zeros = (start, end)
+        else:
+            self._zeros = (self._zeros[0], end)
+
+    def _make_zeros(self) -> None:
+        (start, end), self._zeros = self._zeros, (0, 0)
+        if start == end:
+            return
+        of_image = min(end, self.total) - start
+        if self._target.zero(start, end - start):
+            self.bytes_skipped += of_image
+        else:
+            self.bytes_written += of_image
+
+
+def _is_zero(view: memoryview) -> bool:
+    return all(zero for _, _, zero in _runs(view))
+
+
+def _runs(view: memoryview) -> list[tuple[int, int, bool]]:
+    """Cut `view` into runs of data and of zeros that are worth handing to the device: start, end, whether zeros."""
+    if len(view) == len(_ZERO_CHUNK) and _ZERO_CHUNK == view:
+        return [(0, len(view), True)]
+    runs: list[tuple[int, int, bool]] = []
+    for at in range(0, len(view), _BLOCK):
+        block = view[at : at + _BLOCK]
+        # any() goes byte by byte, which is good enough for the end of an image.
+        zero = _ZERO_BLOCK == block if len(block) == _BLOCK else not any(block)
+        end = at + len(block)
+        if zero:
+            _extend(runs, at, end, zero=True)
+        else:
+            # Zeros between data are data, unless there are enough of them.
+            if len(runs) > 1 and runs[-1][2] and runs[-1][1] - runs[-1][0] < _RUN:
+                start, _, _ = runs.pop()
+                _extend(runs, start, at, zero=False)
+            _extend(runs, at, end, zero=False)
+    return runs
+
+
+def _extend(runs: list[tuple[int, int, bool]], start: int, end: int, *, zero: bool) -> None:
+    if runs and runs[-1][2] == zero:
+        start = runs.pop()[0]
+    runs.append((start, end, zero))
