@@ -11,6 +11,7 @@ from bty_core.disks.lsblk import read_disk
 from bty_core.disks.model import Disk, Kind
 from bty_core.errors import (
     BtyError,
+    Cancelled,
     CommandFailed,
     DigestMismatch,
     DiskChanged,
@@ -38,7 +39,8 @@ def flash(plan: FlashPlan, emit: Emit = nowhere, cancel: Flag | None = None) -> 
     """Run the plan. On return the disk holds the image; on raise it does not boot, or nothing was written.
 
     Which of the two is in the error's `aftermath`. `emit` is called in the calling thread only; what it raises does
-    not stop the flash. Setting `cancel`, or a `KeyboardInterrupt`, ends the flash within a second or two.
+    not stop the flash. Setting `cancel`, or a `KeyboardInterrupt`, ends the flash within a second or two
+    with `Cancelled`.
 
     Raises `Refused` (nothing was written), `ImageUnavailable`, `ImageCorrupt`, `VerifyFailed`, `WriteFailed`,
     `Cancelled`, and `ProgramMissing` where the format needs one that is not installed.
@@ -50,17 +52,10 @@ def flash(plan: FlashPlan, emit: Emit = nowhere, cancel: Flag | None = None) -> 
         run = _Flash(plan.onto(disk), target, _unbreakable(emit), cancel or Flag())
         try:
             done = run.run()
+        except KeyboardInterrupt:
+            raise run.left(Cancelled("interrupted")) from None
         except BtyError as error:
-            if not run.begun:
-                error.aftermath = f"nothing was written to {disk.path}"
-                raise
-            error.aftermath = f"{disk.path} does not boot now; flash it again"
-            if isinstance(error, Refused):
-                # A refusal promises that nothing was written.
-                late = WriteFailed(error.message, hint=error.hint)
-                late.aftermath = error.aftermath
-                raise late from error
-            raise
+            raise run.left(error) from error.__cause__
     _settle(disk)
     run.emit(done)
     return done
@@ -118,6 +113,15 @@ class _Flash:
             sha256=moved.sha256,
             verified=plan.options.verify,
         )
+
+    def left(self, error: BtyError) -> BtyError:
+        """Return the failure with the state in which it left the disk."""
+        if self.begun and isinstance(error, Refused):
+            # A refusal promises that nothing was written.
+            error = WriteFailed(error.message, hint=error.hint)
+        path = self._plan.disk.path
+        error.aftermath = f"{path} does not boot now; flash it again" if self.begun else f"nothing was written to {path}"
+        return error
 
     def take(self, chunk: Chunk) -> None:
         """Write a chunk; the first one begins by taking away what was on the disk."""

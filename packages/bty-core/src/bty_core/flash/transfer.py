@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
@@ -139,7 +139,10 @@ class _Run:
         if self._stream is not None:
             self._stream.close()
             self._reader.join(_LEAVE_SECONDS)
-        self._taking.join()
+        while self._taking.is_alive():
+            # A second Ctrl-C must not close the disk under a thread that writes to it.
+            with suppress(KeyboardInterrupt):
+                self._taking.join()
 
     def _read(self) -> None:
         stream = self._stream

@@ -1,0 +1,25 @@
+"""``bty disks``."""
+
+from __future__ import annotations
+
+import argparse
+
+from bty_agent.console import Console
+from bty_agent.exits import Exit
+from bty_agent.render.envelope import disk_wire, envelope
+from bty_agent.render.tables import disks_table
+from bty_core.disks.lsblk import read_disks
+from bty_core.disks.model import Kind
+
+
+def run(arguments: argparse.Namespace, console: Console) -> Exit:
+    """List the disks."""
+    found = [disk for disk in read_disks() if arguments.all or disk.kind is Kind.DISK]
+    if arguments.json:
+        console.data(envelope("list-disks", {"disks": [disk_wire(disk) for disk in found]}))
+    elif found:
+        console.out.print(disks_table(found))
+    else:
+        console.say("bty: this machine shows no disks")
+        console.say("     hint: look for a missing driver with dmesg; bty disks --all shows loop devices too")
+    return Exit.DONE

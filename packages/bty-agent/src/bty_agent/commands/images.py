@@ -1,0 +1,36 @@
+"""``bty images``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bty_agent.console import Console
+from bty_agent.exits import Exit
+from bty_agent.render.envelope import envelope
+from bty_agent.render.tables import ImageRow, images_table
+from bty_core.errors import BtyError
+from bty_core.images.catalog import read_catalog
+from bty_core.images.file import FileSource
+from bty_core.images.inspect import inspect
+
+
+def run(arguments: argparse.Namespace, console: Console) -> Exit:
+    """List the images of a folder."""
+    root: Path = arguments.root
+    rows = []
+    for entry in read_catalog(root):
+        try:
+            image = inspect(FileSource(entry.path))
+            form, virtual_size, problem = str(image.format), image.virtual_size, entry.warning
+        except BtyError as error:
+            form, virtual_size, problem = None, None, error.message
+        rows.append(ImageRow(entry=entry, format=form, virtual_size=virtual_size, problem=problem))
+    if arguments.json:
+        console.data(envelope("list-images", {"root": str(root), "images": [row.wire() for row in rows]}))
+    elif rows:
+        console.out.print(images_table(rows))
+    else:
+        console.say(f"bty: there are no images in {root}")
+        console.say("     hint: copy disk images there, or name another folder with --root or BTY_IMAGE_ROOT")
+    return Exit.DONE

@@ -1,0 +1,69 @@
+"""The program: arguments and a console in, an exit code out."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from bty_agent.cli import build_parser
+from bty_agent.commands import COMMANDS
+from bty_agent.console import Console
+from bty_agent.exits import Exit, exit_for
+from bty_core.errors import BtyError, Refusals
+
+
+def main(argv: Sequence[str], console: Console) -> Exit:
+    """Run one command. The only place where a failure becomes an exit code and words."""
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as asked:  # argparse has said why, or what was asked for
+        return Exit(asked.code) if isinstance(asked.code, int) else Exit.USAGE
+    try:
+        with _terminated_like_interrupted():
+            return COMMANDS[arguments.command](arguments, console)
+    except BtyError as error:
+        _say_failure(console, error)
+        return exit_for(error)
+    except KeyboardInterrupt:
+        console.say("\nbty: interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        return Exit.DONE
+    except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
+        traceback.print_exc(file=console.stderr)
+        console.say("bty: this is a bug; please report it with the lines above")
+        return Exit.BUG
+
+
+def _say_failure(console: Console, error: BtyError) -> None:
+    found = error.reasons if isinstance(error, Refusals) else (error,)
+    for one in found:
+        console.say(f"bty: {one.message}")
+        if one.hint:
+            console.say(f"     hint: {one.hint}")
+    if error.aftermath:
+        console.say(f"     {error.aftermath}")
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGHUP)}
+    except ValueError:  # not in the main thread: whoever runs us there has handlers of their own
+        before = {}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+

@@ -1,0 +1,1 @@
+"""What people and programs see. A renderer never decides how something ended."""

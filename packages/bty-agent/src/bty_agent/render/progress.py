@@ -1,0 +1,27 @@
+"""Which renderer watches a flash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bty_agent.console import Console
+from bty_agent.render.bars import bars
+from bty_agent.render.ndjson import ndjson
+from bty_agent.render.text import lines
+from bty_core.events import Emit, nowhere
+
+
+@contextmanager
+def watcher(kind: str, console: Console) -> Iterator[Emit]:
+    """Yield the renderer called `kind`: "auto", "text", "ndjson" or "none"."""
+    match kind:
+        case "auto" if console.stderr.isatty():
+            with bars(console) as emit:
+                yield emit
+        case "ndjson":
+            yield ndjson(console)
+        case "none":
+            yield nowhere
+        case _:
+            yield lines(console)

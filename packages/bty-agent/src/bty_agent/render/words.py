@@ -1,0 +1,57 @@
+"""How bty says things to people: the same words in tables, plans and the last line."""
+
+from __future__ import annotations
+
+from bty_core.disks.guard import objections
+from bty_core.disks.model import Disk, Kind
+from bty_core.values import size_text
+
+_LISTED = 4
+
+
+def plain(text: str) -> str:
+    """Return `text` fit for a terminal: a label on a disk must not move the cursor."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def contents(disk: Disk) -> str:
+    """Return what is on a disk now: ``gpt: vfat "ESP" 64 MB, ext4 "root" 20 GB``."""
+    if disk.partitions:
+        parts = [
+            f"{_filesystem(part.filesystem, part.label)} {size_text(part.size)}" for part in disk.partitions[:_LISTED]
+        ]
+        more = len(disk.partitions) - _LISTED
+        listed = ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+        return f"{disk.table or 'partitions'}: {listed}"
+    if disk.filesystem:
+        return _filesystem(disk.filesystem, disk.label)
+    return f"{disk.table}, no partitions" if disk.table else "nothing that bty knows"
+
+
+def state(disk: Disk) -> str:
+    """Return whether a disk may be written, and if not, why, in a few words."""
+    if disk.uses:
+        first = disk.uses[0]
+        more = f" and {len(disk.uses) - 1} more" if len(disk.uses) > 1 else ""
+        return f"in use: {plain(first.what)}{more}"
+    if objections(disk):
+        return "read-only" if disk.read_only else "not a whole disk"
+    return "free, only by name" if disk.named_only else "free"
+
+
+def disk_facts(disk: Disk) -> str:
+    """Return model, size, serial number and connection of a disk."""
+    if disk.kind is Kind.FILE:
+        return f"a regular file, {size_text(disk.size)} now"
+    facts = [
+        plain(disk.model) if disk.model else "no model name",
+        f"{size_text(disk.size)} ({disk.size} bytes)",
+        f"serial {plain(disk.serial)}" if disk.serial else "no serial number",
+        str(disk.kind if disk.kind is not Kind.DISK else disk.transport),
+    ]
+    return ", ".join(facts)
+
+
+def _filesystem(filesystem: str | None, label: str | None) -> str:
+    name = plain(filesystem or "unknown")
+    return f'{name} "{plain(label)}"' if label else name
