@@ -1,0 +1,358 @@
+"""Flashing real block devices: the image's bytes are the disk's bytes, or the disk does not boot."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bty_core.errors import (
+    BtyError,
+    DigestMismatch,
+    DiskBusy,
+    DiskChanged,
+    DiskTooSmall,
+    ImageCorrupt,
+    ImageRefused,
+    Refusals,
+    SectorSizeMismatch,
+    VerifyFailed,
+    WriteFailed,
+)
+from bty_core.events import Done, Event, Progress, Started, Synced, Verifying
+from bty_core.flash import engine
+from bty_core.flash.engine import flash
+from bty_core.flash.target import Target
+from bty_core.flash.verify import read_back
+from tests.conftest import MakeLoop
+from tests.core.flash.planning import is_dead, plan, run, start_of
+from tests.fakes.images import MIB, STREAMS, content, disk_image, qcow2, zstd
+
+pytestmark = [pytest.mark.root, pytest.mark.loop]
+
+DATA = content(11 * MIB + 12_345, seed=7)
+
+
+@pytest.fixture
+def partitioned(loop_disk: Path) -> Path:
+    """A disk with a GPT at both ends and file systems on it."""
+    script = b"label: gpt\nstart=1MiB, size=4MiB\nstart=5MiB\n"
+    subprocess.run(["sfdisk", "--quiet", str(loop_disk)], input=script, check=True, capture_output=True)
+    return loop_disk
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_each_stream_becomes_the_disk(kind: str, loop_disk: Path, tmp_path: Path) -> None:
+    suffix, compress = STREAMS[kind]
+    image = tmp_path / f"disk.{suffix}"
+    image.write_bytes(compress(DATA))
+    done, _ = run(image, loop_disk)
+    assert start_of(loop_disk, len(DATA)) == DATA
+    assert done.sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert done.bytes_written + done.bytes_skipped == len(DATA)
+    assert done.bytes_skipped > MIB
+    with loop_disk.open("rb") as file:
+        file.seek(len(DATA) + 4096)
+        # What lies behind the image stays, up to the place of a GPT's backup.
+        assert set(file.read(MIB)) == {0xFF}
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("options", [(), ("-c",), ("-c", "-o", "compression_type=zstd")], ids=str)
+def test_qcow2_becomes_the_disk(options: tuple[str, ...], loop_disk: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(DATA + bytes(-len(DATA) % 65536))
+    image = qcow2(raw, tmp_path / "it's a disk, \"ü\".qcow2", *options)
+    done, _ = run(image, loop_disk)
+    assert start_of(loop_disk, raw.stat().st_size) == raw.read_bytes()
+    assert done.sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
+
+
+SIZES = (1, 511, 512, 513, 4095, 4096, 65_537, MIB - 1, MIB, MIB + 1, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 8 * MIB + 7)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["raw", "zstd"])
+def test_sizes_that_divide_by_nothing(size: int, kind: str, loop_disk: Path, tmp_path: Path) -> None:
+    data = random.Random(size).randbytes(size)
+    image = tmp_path / "disk.img"
+    image.write_bytes(STREAMS[kind][1](data))
+    run(image, loop_disk)
+    assert start_of(loop_disk, size) == data
+    sector = -(-size // 4096) * 4096
+    assert set(start_of(loop_disk, sector)[size:]) <= {0, 0xFF}
+
+
+@pytest.mark.parametrize("short", [0, 1, 512, 70_000, MIB, MIB + 1])
+def test_an_image_as_large_as_the_disk_fits_to_the_last_byte(short: int, loop_disk: Path, tmp_path: Path) -> None:
+    data = random.Random(short).randbytes(16 * MIB - short)
+    image = tmp_path / "disk.img.gz"
+    image.write_bytes(STREAMS["gzip"][1](data))
+    done, _ = run(image, loop_disk)
+    assert start_of(loop_disk, len(data)) == data
+    assert done.bytes_written == len(data)
+
+
+@pytest.mark.parametrize("kind", ["raw", "xz", "zstd"])
+def test_one_byte_too_many_is_found_before_the_first_write(kind: str, partitioned: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    data = content(16 * MIB + 1)
+    options = [f"--stream-size={len(data)}"] if kind == "zstd" else []
+    image.write_bytes(zstd(data, *options) if options else STREAMS[kind][1](data))
+    before = partitioned.read_bytes()
+    with pytest.raises(Refusals) as caught:
+        run(image, partitioned)
+    assert isinstance(caught.value.reasons[0], DiskTooSmall)
+    assert caught.value.message == (
+        f"{partitioned} has 16777216 bytes (16.8 MB), 1 too few for disk.img"
+    )
+    assert partitioned.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "zstd"])
+def test_one_byte_too_many_is_found_at_the_door(kind: str, partitioned: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(STREAMS[kind][1](content(16 * MIB + 1)))
+    with pytest.raises(WriteFailed) as caught:
+        run(image, partitioned)
+    assert caught.value.message == (
+        f"disk.img holds more than the 16777216 bytes (16.8 MB) of {partitioned}; the disk does not boot now"
+    )
+    assert caught.value.aftermath == f"{partitioned} does not boot now; flash it again"
+    assert is_dead(partitioned)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STREAMS if kind != "raw"])
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_a_stream_cut_short_leaves_a_dead_disk(kind: str, share: float, partitioned: Path, tmp_path: Path) -> None:
+    stored = STREAMS[kind][1](DATA).rstrip(b"\0")
+    image = tmp_path / "disk.img"
+    image.write_bytes(stored[: int(len(stored) * share)])
+    with pytest.raises(ImageCorrupt):
+        run(image, partitioned)
+    assert is_dead(partitioned)
+
+
+def test_a_stream_broken_at_its_start_leaves_the_disk_alone(partitioned: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img.zst"
+    image.write_bytes(zstd(DATA)[:20])
+    before = partitioned.read_bytes()
+    with pytest.raises(ImageCorrupt):
+        run(image, partitioned)
+    assert partitioned.read_bytes() == before
+
+
+def test_a_raw_image_cut_short_is_known_by_its_partitions(partitioned: Path, tmp_path: Path) -> None:
+    image = disk_image(tmp_path / "disk.img", 15 * MIB)
+    data = image.read_bytes()
+    image.write_bytes(data[: 9 * MIB])
+    with pytest.raises(ImageCorrupt, match="is cut short: it has 9437184 bytes"):
+        run(image, partitioned)
+    image.write_bytes(STREAMS["gzip"][1](data[: 9 * MIB]))
+    with pytest.raises(ImageCorrupt, match="is cut short: it has 9437184 bytes"):
+        run(image, partitioned)
+
+
+@pytest.mark.parametrize("kind", ["raw", "gzip", "zstd"])
+def test_a_wrong_digest_leaves_a_dead_disk(kind: str, partitioned: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(STREAMS[kind][1](DATA))
+    found = hashlib.sha256(image.read_bytes()).hexdigest()
+    with pytest.raises(DigestMismatch) as caught:
+        run(image, partitioned, sha256="ab" * 32, verify=False)
+    assert caught.value.message == (
+        f"disk.img has the digest sha256:{found}, and --sha256 says sha256:{'ab' * 32}"
+    )
+    assert is_dead(partitioned)
+    done, _ = run(image, partitioned, sha256=found)
+    assert done.sha256 == found
+    assert start_of(partitioned, len(DATA)) == DATA
+
+
+def test_an_archive_inside_a_stream_never_reaches_the_disk(partitioned: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img.gz"
+    image.write_bytes(STREAMS["gzip"][1](b"PK\3\4" + bytes(5000)))
+    before = partitioned.read_bytes()
+    with pytest.raises(ImageRefused) as caught:
+        run(image, partitioned)
+    assert caught.value.message == "the gzip stream in disk.img.gz is a zip archive, not a disk image"
+    assert partitioned.read_bytes() == before
+
+
+@pytest.mark.parametrize("where", [5, 700_000, 3 * MIB + 17, 9 * MIB + 1, len(DATA) - 1])
+def test_the_read_back_finds_a_byte_that_changed(
+    where: int, make_loop: MakeLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = make_loop(16 * MIB)
+    backing = tmp_path / "loop-0.img"
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+
+    def spoil() -> None:
+        with backing.open("r+b") as file:
+            file.seek(where)
+            byte = file.read(1)[0]
+            file.seek(where)
+            file.write(bytes([byte ^ 1]))
+
+    def spoiled_read_back(target: Target, *rest: object) -> None:
+        if where >= MIB:
+            spoil()
+        read_back(target, *rest)  # type: ignore[arg-type]  # passed on
+        real = target.forget_cache
+        # The head comes after the read-back of the rest, and is read back by itself.
+        monkeypatch.setattr(target, "forget_cache", lambda: (spoil(), real()) if where < MIB else real())
+
+    monkeypatch.setattr(engine, "read_back", spoiled_read_back)
+    with pytest.raises(VerifyFailed, match=f"{disk} does not hold what was written to it"):
+        run(image, disk)
+    assert not any(start_of(disk, MIB))
+
+
+def test_without_verification_nothing_is_read_back(loop_disk: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    done, events = run(image, loop_disk, verify=False)
+    assert not done.verified
+    # Nothing asked for the digest of a plain local file.
+    assert done.sha256 is None
+    assert not [event for event in events if isinstance(event, Verifying)]
+    assert start_of(loop_disk, len(DATA)) == DATA
+
+
+def test_the_events_tell_the_story_in_order(loop_disk: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    done, events = run(image, loop_disk)
+    kinds: list[type[Event]] = []
+    for event in events:
+        if not kinds or kinds[-1] is not type(event):
+            kinds.append(type(event))
+    assert kinds == [Started, Progress, Verifying, Synced, Done]
+    assert events[-1] == done
+    last = [event for event in events if isinstance(event, Progress)][-1]
+    assert (last.source_bytes, last.disk_bytes, last.total_bytes) == (len(DATA),) * 3
+
+
+def test_a_watcher_that_fails_does_not_stop_the_write(loop_disk: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+
+    def fail(event: Event) -> None:
+        raise RuntimeError(event)
+
+    flash(plan(image, loop_disk), fail)
+    assert start_of(loop_disk, len(DATA)) == DATA
+
+
+def test_a_second_flash_of_the_same_disk_is_refused(loop_disk: Path, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    planned = plan(image, loop_disk)
+    with Target(planned.disk), pytest.raises((DiskBusy, Refusals)):
+        flash(planned)
+
+
+def test_a_disk_that_was_replaced_after_the_plan_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    disk = make_loop(16 * MIB)
+    planned = plan(image, disk)
+    subprocess.run(["losetup", "--detach", disk], check=True)
+    subprocess.run(["losetup", disk, tmp_path / "loop-0.img"], check=True)
+    with pytest.raises(DiskChanged, match="is not the disk of the plan: its attachment is"):
+        flash(planned)
+    assert set(disk.read_bytes()) == {0xFF}
+
+
+def test_a_disk_that_shrank_after_the_plan_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    disk = make_loop(16 * MIB)
+    planned = plan(image, disk)
+    with (tmp_path / "loop-0.img").open("r+b") as file:
+        file.truncate(8 * MIB)
+    subprocess.run(["losetup", "--set-capacity", disk], check=True)
+    with pytest.raises(BtyError):
+        flash(planned)
+    assert set(disk.read_bytes()) == {0xFF}
+
+
+def test_a_disk_that_vanished_after_the_plan_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA)
+    disk = make_loop(16 * MIB)
+    planned = plan(image, disk)
+    subprocess.run(["losetup", "--detach", disk], check=True)
+    with pytest.raises(BtyError):
+        flash(planned)
+
+
+def test_a_full_store_behind_the_disk_is_a_write_error_that_says_where(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "bty-test", store], check=True)
+    try:
+        backing = store / "disk"
+        with backing.open("wb") as file:
+            file.truncate(16 * MIB)
+        found = subprocess.run(
+            ["losetup", "--find", "--show", backing], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        try:
+            image = tmp_path / "disk.img"
+            image.write_bytes(random.Random(1).randbytes(12 * MIB))
+            with pytest.raises(WriteFailed, match=f"(writing|flushing) {found}( at byte \\d+)? failed: ") as caught:
+                run(image, found)
+            assert caught.value.aftermath == f"{found} does not boot now; flash it again"
+            assert is_dead(Path(found))
+            # Room again: the same disk takes the image.
+            subprocess.run(["mount", "-o", "remount,size=32m", store], check=True)
+            run(image, found)
+            assert start_of(Path(found), 12 * MIB) == image.read_bytes()
+        finally:
+            subprocess.run(["losetup", "--detach", found], check=True)
+    finally:
+        subprocess.run(["umount", store], check=True)
+
+
+def test_the_backup_of_the_gpt_moves_to_the_end(make_loop: MakeLoop, tmp_path: Path) -> None:
+    disk = make_loop(40 * MIB)
+    image = disk_image(tmp_path / "disk.img")
+    run(image, disk, fix_gpt=True)
+    said = subprocess.run(["sgdisk", "--verify", disk], capture_output=True, text=True, check=True).stdout
+    assert "No problems found" in said
+    original, flashed = image.read_bytes(), disk.read_bytes()
+    assert flashed[34 * 512 : 24 * MIB - 33 * 512] == original[34 * 512 : 24 * MIB - 33 * 512]
+
+
+@pytest.mark.parametrize("extra", [512, 8 * 512, 40 * 512])
+def test_a_slightly_larger_disk_gets_its_backup_too(extra: int, make_loop: MakeLoop, tmp_path: Path) -> None:
+    disk = make_loop(24 * MIB + extra)
+    run(disk_image(tmp_path / "disk.img"), disk, fix_gpt=True)
+    said = subprocess.run(["sgdisk", "--verify", disk], capture_output=True, text=True, check=True).stdout
+    assert "No problems found" in said
+
+
+def test_a_table_for_other_sectors_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+    disk = make_loop(32 * MIB, sector=4096)
+    image = disk_image(tmp_path / "disk.img")
+    with pytest.raises(Refusals) as caught:
+        run(image, disk)
+    assert isinstance(caught.value.reasons[0], SectorSizeMismatch)
+    assert caught.value.message == (
+        f"the partition table of disk.img is made for sectors of 512 bytes, {disk} has sectors of 4096"
+    )
+    assert set(disk.read_bytes()) == {0xFF}
+
+
+def test_the_kernel_sees_the_new_partitions(make_loop: MakeLoop, tmp_path: Path) -> None:
+    disk = make_loop(32 * MIB)
+    subprocess.run(["losetup", "--detach", disk], check=True)
+    subprocess.run(["losetup", "--partscan", disk, tmp_path / "loop-0.img"], check=True)
+    run(disk_image(tmp_path / "disk.img"), disk)
+    sizes = Path("/sys/class/block", disk.name).glob(f"{disk.name}p*/size")
+    assert sorted(int(size.read_text()) * 512 for size in sizes) == [4 * MIB, 19 * MIB - 2048 * 512 + MIB - 2048 * 512]
