@@ -28,6 +28,7 @@ def test_planted():
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project that uses this conftest, in a process of its own: hooks stay for ever."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("BTY_REQUIRE", raising=False)
     monkeypatch.delenv("BTY_COUNTS", raising=False)
     pytester.makeini("[pytest]\nmarkers =\n" + "".join(f"    {mark}\n" for mark in MARKS))
@@ -35,7 +36,7 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
 
 def ran(inner: pytest.Pytester) -> pytest.RunResult:
-    return inner.runpytest_subprocess("-p", "tests.conftest", "-p", "no:randomly", "-rN")
+    return inner.runpytest_subprocess("-p", "tests.conftest", "-rN")
 
 
 def a_block_device() -> str:
