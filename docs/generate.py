@@ -1,0 +1,91 @@
+"""Reference pages from declarations: a page cannot disagree with the code that it was made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import bty_core
+from bty_core.errors import BtyError
+from bty_core.events import Event
+
+Kind = TypeVar("Kind")
+
+
+def errors() -> str:
+    """Return the page of failures: code, and what it means."""
+    rows = [
+        f"| `{kind.code}` | {_first_line(kind)} |"
+        for kind in sorted(_below(BtyError), key=lambda kind: kind.code)
+        if "code" in kind.__dict__
+    ]
+    head = [
+        "# Failures",
+        "",
+        "Each failure that has a name has a code for programs. The message and the hint beside it",
+        "are for people.",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+def events() -> str:
+    """Return the page of events: kind, meaning, fields."""
+    parts = [
+        "# Events",
+        "",
+        "What a flash tells, one JSON object a line with `--progress ndjson`.",
+        "",
+    ]
+    for kind in _below(Event):
+        parts += [f"## `{kind.event}`", "", _first_line(kind), ""]
+        parts += ["| field | type |", "|---|---|"]
+        fields = dataclasses.fields(kind)
+        parts += [f"| `{field.name}` | `{_json_type(str(field.type))}` |" for field in fields]
+        parts += [""]
+    return "\n".join(parts)
+
+
+PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "events.md": events}
+
+
+def write_pages(folder: Path) -> None:
+    """Write each page that differs from what is there, and remove those that nobody makes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for module in pkgutil.walk_packages(bty_core.__path__, "bty_core."):
+        importlib.import_module(module.name)
+    for stale in {file.name for file in folder.iterdir()} - {*PAGES}:
+        (folder / stale).unlink()
+    for name, page in PAGES.items():
+        text = page()
+        file = folder / name
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+
+
+def _below(kind: type[Kind]) -> list[type[Kind]]:
+    found = [kind]
+    for one in found:  # grows while it is walked
+        found += [below for below in one.__subclasses__() if below not in found]
+    return [one for one in found[1:] if one.__module__.startswith("bty_core.")]
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _json_type(annotation: str) -> str:
+    names = {
+        "str": "string",
+        "int": "integer",
+        "float": "number",
+        "bool": "true or false",
+        "None": "null",
+    }
+    return " or ".join(names.get(word.strip(), word.strip()) for word in annotation.split("|"))

@@ -1,0 +1,304 @@
+"""What is run on bty: `nox -l` lists the sessions; `./dev` is the door for a fresh machine.
+
+All sessions of one Python version share one environment in .nox/, made again only when what it is
+made of changed, so that a whole run costs the tests and little more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.tags = ["test"]
+
+ROOT = Path(__file__).resolve().parent
+PACKAGES = ("packages/bty-core", "packages/bty-agent")
+CONSTRAINTS = ROOT / "constraints.txt"
+PROMISED = ("3.11", "3.13")
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(".")[1])))
+
+SYSTEM = "loop or root or netns or qemu"
+LARGE = "vm or browser"
+
+# What ran, in order, for the closing lines.
+RAN: list[tuple[str, str]] = []
+
+
+@cache
+def interpreter(version: str) -> str | None:
+    """Return a Python of `version` that starts, or None: a name on the PATH may be hollow."""
+    if version == HERE:
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [shutil.which(f"python{version}")]
+    candidates += map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for found in filter(None, candidates):
+        said = subprocess.run([found, "-c", code], capture_output=True, text=True, check=False)
+        if said.stdout.strip() == version:
+            return found
+    return None
+
+
+def environment(session: nox.Session, version: str = HERE) -> Path:
+    """Return the folder of programs of the environment that the sessions on `version` share."""
+    python = interpreter(version)
+    assert python is not None
+    project = nox.project.load_toml("pyproject.toml")
+    group = "dev" if version == HERE else "test"
+    needs = nox.project.dependency_groups(project, group)
+    made_of = [python, *needs, CONSTRAINTS.read_text()]
+    made_of += [(ROOT / package / "pyproject.toml").read_text() for package in PACKAGES]
+    wanted = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
+
+    place = ROOT / ".nox" / f"python-{version}"
+    stamp = place / "made-of"
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        make(session, place, python)
+        editable = [word for package in PACKAGES for word in ("--editable", package)]
+        pip(session, place, *editable, *needs)
+        stamp.write_text(wanted)
+    return place / "bin"
+
+
+def make(session: nox.Session, place: Path, python: str) -> None:
+    """Make an empty environment; virtualenv brings the pip that Debian's Python may lack."""
+    virtualenv = [sys.executable, "-m", "virtualenv", "--quiet", "--clear", "--no-download"]
+    session.run(*virtualenv, "--python", python, str(place))
+
+
+def pip(session: nox.Session, place: Path, *words: str) -> None:
+    """Install into `place`, in one call and with the versions of constraints.txt."""
+    install = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "5"]
+    env = {"PIP_BUILD_CONSTRAINT": str(CONSTRAINTS), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    session.run(*install, "--constraint", str(CONSTRAINTS), *words, env=env)
+
+
+@contextmanager
+def recorded(suite: str) -> Iterator[None]:
+    """Note for the closing lines whether `suite` passed."""
+    before = len(RAN)
+    try:
+        yield
+    except BaseException:
+        RAN[before:] = [(suite, next((said for _, said in RAN[before:]), "") or "FAILED")]
+        raise
+    if len(RAN) == before:
+        RAN.append((suite, "passed"))
+
+
+def pytest(session: nox.Session, suite: str, marks: str, version: str = HERE) -> None:
+    """Run the tests that `marks` select and count them."""
+    counts = ROOT / ".nox" / f"counts-{os.getpid()}.json"
+    with recorded(suite):
+        python = environment(session, version) / "python"
+        root = as_root() if suite == "system" else []
+        env = {"BTY_COUNTS": str(counts)}
+        words = [*root, str(python), "-m", "pytest", "-m", marks, *session.posargs]
+        if root:  # what root leaves in the tree, its owner could not remove
+            words[1:1] = ["--preserve-env=PATH,BTY_REQUIRE,BTY_COUNTS,CI,PYTHONDONTWRITEBYTECODE"]
+            words += ["-p", "no:cacheprovider"]
+            env["PYTHONDONTWRITEBYTECODE"] = "1"
+        try:
+            session.run(*words, env=env)
+            outcome = "passed"
+        except BaseException:
+            outcome = "FAILED"
+            raise
+        finally:
+            if counts.exists():
+                found = json.loads(counts.read_text())
+                counts.unlink()
+                said = ", ".join(f"{number} {what}" for what, number in found.items() if number)
+                RAN.append((suite, f"{outcome}: {sum(found.values())} tests: {said or 'none'}"))
+
+
+def as_root() -> list[str]:
+    """Return the words that make the system tests run as root, where that needs no password."""
+    if os.geteuid() == 0 or not shutil.which("sudo"):
+        return []
+    may = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    return ["sudo", "-n"] if may.returncode == 0 else []
+
+
+def not_proven(session: nox.Session, suite: str, name: str, why: str) -> None:
+    """Skip loudly, or fail where BTY_REQUIRE asks for `name`."""
+    if name in os.environ.get("BTY_REQUIRE", "").split(","):
+        RAN.append((suite, f"FAILED: BTY_REQUIRE asks for {name}: {why}"))
+        session.error(f"BTY_REQUIRE asks for {name}: {why}")
+    RAN.append((suite, f"NOT PROVEN in this run: {why}"))
+    session.skip(f"NOT PROVEN in this run: {suite}: {why}")
+
+
+@nox.session(python=False, tags=["test"])
+def lint(session: nox.Session) -> None:
+    """Style, spelling, and who may import whom."""
+    with recorded("lint"):
+        here = environment(session)
+        session.run(str(here / "ruff"), "check", ".")
+        session.run(str(here / "ruff"), "format", "--check", ".")
+        session.run(str(here / "codespell"))
+        session.run(str(here / "lint-imports"))
+        for package in PACKAGES:
+            # DEP002 (declared and not imported): programs and plugins are used without an import.
+            with session.chdir(package):
+                session.run(str(here / "deptry"), "src", "--ignore", "DEP002")
+
+
+@nox.session(python=False, tags=["test"])
+def types(session: nox.Session) -> None:
+    """mypy strict, as the oldest Python reads the code."""
+    with recorded("types"):
+        session.run(str(environment(session) / "mypy"))
+
+
+@nox.session(name="core-alone", python=False, tags=["test", "unit"])
+def core_alone(session: nox.Session) -> None:
+    """bty-core in an empty environment, imported whole without any sibling."""
+    with recorded("core-alone"):
+        place = ROOT / ".nox" / "core-alone"
+        make(session, place, sys.executable)
+        pip(session, place, "packages/bty-core")
+        session.run(str(place / "bin" / "python"), "tools/import_all.py", "bty_core")
+
+
+def unit_on(version: str) -> Callable[[nox.Session], None]:
+    """Return the unit session for one Python."""
+
+    def unit(session: nox.Session) -> None:
+        suite = f"unit on Python {version}"
+        if interpreter(version) is None:
+            not_proven(session, suite, f"python{version}", f"no Python {version} found")
+        pytest(session, suite, f"not ({SYSTEM} or {LARGE})", version)
+
+    unit.__doc__ = f"Tests that need nothing of the machine, on Python {version}."
+    return unit
+
+
+for version in PYTHONS:
+    nox.session(name=f"unit-{version}", python=False, tags=["test", "unit"])(unit_on(version))
+
+
+@nox.session(python=False, tags=["test", "system"])
+def system(session: nox.Session) -> None:
+    """Tests on real loop devices, network namespaces and QEMU's tools; most need root."""
+    pytest(session, "system", f"({SYSTEM}) and not ({LARGE})")
+
+
+@nox.session(python=False, tags=["test", "browser"])
+def browser(session: nox.Session) -> None:
+    """Pages in a real browser."""
+    RAN.append(("browser", "there is nothing yet: bty has no pages to open"))
+    session.log("there is nothing yet: bty has no pages to open in a browser")
+
+
+@nox.session(python=False, tags=["test", "vm"])
+def vm(session: nox.Session) -> None:
+    """Machines from power-on to their flashed system."""
+    RAN.append(("vm", "there is nothing yet: bty has no live environment to boot"))
+    session.log("there is nothing yet: bty has no live environment to boot in a machine")
+
+
+@nox.session(python=False, tags=["test"])
+def docs(session: nox.Session) -> None:
+    """The manual as a site and as man pages; a warning is an error."""
+    with recorded("docs"):
+        sphinx = [str(environment(session) / "python"), "-m", "sphinx", "--quiet", "-W", "-j", "2"]
+        for builder in ("html", "man"):
+            folders = ["-d", f"docs/_build/trees-{builder}", "docs", f"docs/_build/{builder}"]
+            session.run(*sphinx, "-b", builder, *folders)
+
+
+@nox.session(python=False, tags=["test"])
+def build(session: nox.Session) -> None:
+    """Wheels, installed into an empty environment; the command answers."""
+    with recorded("build"):
+        here = environment(session)
+        shutil.rmtree(ROOT / "dist", ignore_errors=True)
+        for package in PACKAGES:
+            words = ["-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", package]
+            session.run(str(here / "python"), *words, silent=True)
+        wheels = [str(wheel.relative_to(ROOT)) for wheel in sorted((ROOT / "dist").glob("*.whl"))]
+        session.run(str(here / "check-wheel-contents"), *wheels)
+        place = ROOT / ".nox" / "wheels"
+        make(session, place, sys.executable)
+        pip(session, place, *wheels)
+        session.run(str(place / "bin" / "bty"), "--version")
+
+
+@nox.session(python=False, tags=["test", "unit", "system", "browser", "vm"])
+def tally(session: nox.Session) -> None:
+    """Say plainly what ran."""
+    if RAN:
+        width = max(len(suite) for suite, _ in RAN)
+        lines = [f"  {suite:<{width}}  {said}" for suite, said in RAN]
+        print("\nWhat ran:", *lines, sep="\n", flush=True)
+
+
+@nox.session(python=False)
+def demo(session: nox.Session) -> None:
+    """Serve a real image over HTTP, flash it, compare it; `-- --once` ends by itself."""
+    session.run(str(environment(session) / "python"), "-m", "tools.demo", *session.posargs)
+
+
+@nox.session(python=False)
+def bench(session: nox.Session) -> None:
+    """Each program benchmarks/bench_*.py; results go to benchmarks/results/."""
+    found = sorted((ROOT / "benchmarks").glob("bench_*.py"))
+    if not found:
+        session.log("there is nothing yet: benchmarks/ holds no bench_*.py")
+    for program in found:
+        session.run(str(environment(session) / "python"), str(program), *session.posargs)
+
+
+@nox.session(python=False)
+def coverage(session: nox.Session) -> None:
+    """Unit and system tests on this Python, with branches counted."""
+    here = environment(session)
+    words = ["-m", "pytest", "-m", f"not ({LARGE})", "--cov", "--cov-report=", *session.posargs]
+    session.run(str(here / "python"), *words)
+    session.run(str(here / "coverage"), "report")
+
+
+@nox.session(python=False)
+def audit(session: nox.Session) -> None:
+    """Known weaknesses in what constraints.txt names; asks a service, so not in the suite."""
+    place = ROOT / ".nox" / "audit"
+    make(session, place, sys.executable)
+    pip(session, place, "pip-audit")
+    session.run(str(place / "bin" / "pip-audit"), "--no-deps", "-r", str(CONSTRAINTS))
+
+
+@nox.session(python=False)
+def constraints(session: nox.Session) -> None:
+    """Make constraints.txt again from the newest releases that fit; names and versions only."""
+    place = ROOT / ".nox" / "constraints"
+    make(session, place, sys.executable)
+    needs = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+    python = str(place / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", *PACKAGES, *needs)
+    frozen = session.run(
+        python,
+        "-m",
+        "pip",
+        "freeze",
+        "--exclude",
+        "bty-core",
+        "--exclude",
+        "bty-agent",
+        silent=True,
+    )
+    lines = sorted((line for line in str(frozen).splitlines() if "==" in line), key=str.lower)
+    CONSTRAINTS.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,95 @@
+"""What a machine may be able to do for a test. Each capability is tried, not guessed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bty_core.errors import BtyError
+from bty_core.proc import run
+from tests.loops import attach, detach
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Something that tests with `mark` need; `name` is what BTY_REQUIRE calls it."""
+
+    mark: str
+    name: str
+    why_not: Callable[[], str | None]  # None, or the reason why it is not there
+
+
+@cache
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "not root"
+
+
+@cache
+def _loop() -> str | None:
+    if why := _root():
+        return why
+    with tempfile.TemporaryDirectory(prefix="bty-try-") as folder:
+        backing = Path(folder) / "disk"
+        backing.write_bytes(bytes(1 << 20))
+        try:
+            detach(attach(backing))
+        except (BtyError, OSError) as error:
+            return f"a loop device cannot be attached: {error}"
+    return None
+
+
+@cache
+def _netns() -> str | None:
+    return _root() or _answers("unshare", "--net", "ip", "link", "set", "lo", "up")
+
+
+@cache
+def _qemu() -> str | None:
+    return _answers("qemu-img", "--version") or _answers("qemu-nbd", "--version")
+
+
+@cache
+def _vm() -> str | None:
+    return _answers("qemu-system-x86_64", "--version")
+
+
+@cache
+def _browser() -> str | None:
+    return None if shutil.which("chromium") else "chromium is not installed"
+
+
+def _answers(*argv: str) -> str | None:
+    try:
+        run(argv, timeout=30)
+    except BtyError as error:
+        return str(error)
+    return None
+
+
+CAPABILITIES = (
+    Capability("root", "root", _root),
+    Capability("loop", "loop", _loop),
+    Capability("netns", "netns", _netns),
+    Capability("qemu", "qemu-img", _qemu),
+    Capability("vm", "vm", _vm),
+    Capability("browser", "browser", _browser),
+)
+
+# The sessions look after these themselves.
+PYTHONS = frozenset({"python3.11", "python3.13"})
+
+
+def required() -> frozenset[str]:
+    """Return what BTY_REQUIRE asks for; `ValueError` for a word that means nothing."""
+    words = frozenset(filter(None, os.environ.get("BTY_REQUIRE", "").replace(" ", "").split(",")))
+    known = PYTHONS | {capability.name for capability in CAPABILITIES}
+    if unknown := sorted(words - known):
+        raise ValueError(
+            f"BTY_REQUIRE asks for {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    return words

@@ -1,0 +1,114 @@
+"""Capabilities that are tried, skips that are said, and a guard against real disks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.capabilities import CAPABILITIES, required
+from tests.guard import GUARD, stand_guard
+from tests.loops import attach, detach
+
+MIB = 1 << 20
+COUNTED = ("passed", "failed", "error", "skipped", "xfailed")
+
+stand_guard()
+
+
+class MakeLoop(Protocol):
+    """Attach one more loop device; it is detached when the test ends."""
+
+    def __call__(self, size: int, sector: int = 512, read_only: bool = False) -> Path:
+        """Return a disk of `size` bytes that is full of 0xFF."""
+
+
+@pytest.fixture
+def make_loop(tmp_path: Path) -> Iterator[MakeLoop]:
+    """Make loop devices of any size and sector size."""
+    disks: list[Path] = []
+
+    def make(size: int, sector: int = 512, read_only: bool = False) -> Path:
+        backing = tmp_path / f"loop-{len(disks)}.img"
+        with backing.open("wb") as file:
+            for start in range(0, size, MIB):
+                file.write(b"\xff" * min(MIB, size - start))
+        disks.append(attach(backing, sector=sector, read_only=read_only))
+        return disks[-1]
+
+    yield make
+    for disk in reversed(disks):
+        detach(disk)
+
+
+@pytest.fixture(params=[512, 4096], ids="sector{}".format)
+def loop_disk(request: pytest.FixtureRequest, make_loop: MakeLoop) -> Path:
+    """A disk of 16 MiB, full of 0xFF, in both sector sizes."""
+    return make_loop(16 * MIB, sector=request.param)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a BTY_REQUIRE that promises what nobody knows."""
+    try:
+        required()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test with the loop mark write to loop devices."""
+    GUARD.loops = item.get_closest_marker("loop") is not None
+    try:
+        return (yield)
+    finally:
+        GUARD.loops = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Try what the test needs before anything of it runs."""
+    for capability in CAPABILITIES:
+        if item.get_closest_marker(capability.mark) and (why := capability.why_not()):
+            if capability.name in required():
+                pytest.fail(f"BTY_REQUIRE asks for {capability.name}: {why}", pytrace=False)
+            pytest.skip(f"{capability.name}: {why}")
+    yield
+    GUARD.settle()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Fail a test that tried to write to a real disk."""
+    try:
+        yield
+    finally:
+        GUARD.settle()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """Fail a test whose end, or whose thread, tried to write to a real disk."""
+    try:
+        yield
+    finally:
+        GUARD.settle()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this run has not shown, and leave the counts for the session's closing lines."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[told.removeprefix("Skipped: ")] += 1
+    for reason, number in sorted(reasons.items()):
+        tests = "1 test" if number == 1 else f"{number} tests"
+        terminalreporter.write_line(f"NOT PROVEN in this run: {reason} ({tests})", yellow=True)
+    if counts := os.environ.get("BTY_COUNTS"):
+        stats = {what: len(terminalreporter.stats.get(what, [])) for what in COUNTED}
+        Path(counts).write_text(json.dumps(stats))
