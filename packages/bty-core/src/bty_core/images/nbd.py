@@ -10,20 +10,34 @@ import struct
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from bty_core.errors import CommandFailed, ImageCorrupt
 from bty_core.proc import Background
 
 _REQUEST_BYTES = 2**20
+# As many requests are on their way at once, so that QEMU decodes while bty writes.
+_AHEAD = 16
 _START_SECONDS = 15.0
 _REPLY_SECONDS = 120.0
 
-_OPTION_GO, _REPLY_ACK, _REPLY_INFO, _INFO_EXPORT = 7, 1, 3, 0
+_OPTION_GO, _OPTION_STRUCTURED = 7, 8
+_ANSWER_ACK, _ANSWER_INFO, _INFO_EXPORT = 1, 3, 0
 _COMMAND_READ, _COMMAND_DISCONNECT = 0, 2
+_CHUNK_NONE, _CHUNK_DATA, _CHUNK_HOLE, _LAST_CHUNK = 0, 1, 2, 1
 _OPTION_MAGIC = b"IHAVEOPT"
-_OPTION_REPLY_MAGIC = 0x3E889045565A9
-_REQUEST_MAGIC, _REPLY_MAGIC = 0x25609513, 0x67446698
+_ANSWER_MAGIC = 0x3E889045565A9
+_REQUEST_MAGIC, _CHUNK_MAGIC = 0x25609513, 0x668E33EF
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request on its way, and what has come of it."""
+
+    length: int
+    data: bytearray | None = None  # None: nothing but zeros so far
+    complete: bool = False
 
 
 class NbdExport:
@@ -42,6 +56,9 @@ class NbdExport:
         )
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(_REPLY_SECONDS)
+        self._pending: dict[int, _Pending] = {}
+        self._asked = 0
+        self._at = 0
         try:
             self._connect(address)
             self.size = self._handshake()
@@ -49,23 +66,56 @@ class NbdExport:
             self.close()
             raise
 
-    def readinto(self, view: memoryview, offset: int) -> None:
-        """Fill `view` with the bytes from `offset` on."""
-        starts = range(0, len(view), _REQUEST_BYTES)
-        # All requests are sent before the first reply is read, so that QEMU decodes while bty receives.
-        for at in starts:
-            length = min(_REQUEST_BYTES, len(view) - at)
-            self._socket.sendall(
-                struct.pack(">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_READ, at, offset + at, length)
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` with the next bytes of the disk and return how many there were; fewer only at its end."""
+        done = 0
+        while done < len(view):
+            self._ask_ahead()
+            first = self._pending.get(self._at - self._at % _REQUEST_BYTES)
+            if first is None:
+                break
+            while not first.complete:
+                self._receive_chunk()
+            within = self._at % _REQUEST_BYTES
+            step = min(first.length - within, len(view) - done)
+            view[done : done + step] = bytes(step) if first.data is None else first.data[within : within + step]
+            if within + step == first.length:
+                del self._pending[self._at - within]
+            self._at += step
+            done += step
+        return done
+
+    def _ask_ahead(self) -> None:
+        while len(self._pending) < _AHEAD and self._asked < self.size:
+            length = min(_REQUEST_BYTES, self.size - self._asked)
+            header = struct.pack(
+                ">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_READ, self._asked, self._asked, length
             )
-        for _ in starts:
-            magic, error, at = struct.unpack(">IIQ", self._receive(16))
-            if magic != _REPLY_MAGIC or error:
-                raise ImageCorrupt(
-                    f"QEMU cannot read {self._name} near byte {offset + at} of the disk in it (error {error})",
-                    hint="look at it with qemu-img check, or fetch it again",
-                )
-            self._fill(view[at : at + min(_REQUEST_BYTES, len(view) - at)])
+            self._socket.sendall(header)
+            self._pending[self._asked] = _Pending(length)
+            self._asked += length
+
+    def _receive_chunk(self) -> None:
+        """Take one chunk of a structured reply; a request's handle is its offset."""
+        magic, flags, kind, handle, length = struct.unpack(">IHHQI", self._receive(20))
+        pending = self._pending.get(handle)
+        if magic != _CHUNK_MAGIC or pending is None:
+            raise CommandFailed(f"qemu-nbd answered nonsense while reading {self._name}")
+        if kind == _CHUNK_DATA:
+            if pending.data is None:
+                pending.data = bytearray(pending.length)
+            start = struct.unpack(">Q", self._receive(8))[0] - handle
+            self._fill(memoryview(pending.data)[start : start + length - 8])
+        elif kind in (_CHUNK_NONE, _CHUNK_HOLE):
+            self._receive(length)
+        else:
+            said = self._receive(length)
+            message = said[6:].decode(errors="replace").strip() or f"error {struct.unpack_from('>I', said)[0]}"
+            raise ImageCorrupt(
+                f"QEMU cannot read {self._name} near byte {handle} of the disk in it: {message}",
+                hint="look at it with qemu-img check, or fetch it again",
+            )
+        pending.complete = bool(flags & _LAST_CHUNK)
 
     def close(self) -> None:
         """Leave; qemu-nbd ends with its only client, and is killed if it does not."""
@@ -101,17 +151,27 @@ class NbdExport:
             raise CommandFailed("qemu-nbd greeted with something that is not NBD")
         no_zeroes = struct.unpack(">H", greeting[16:])[0] & 2
         self._socket.sendall(struct.pack(">I", 1 | no_zeroes))
-        self._socket.sendall(_OPTION_MAGIC + struct.pack(">IIIH", _OPTION_GO, 6, 0, 0))
+        # With structured replies a hole costs a few bytes on the socket.
+        self._option(_OPTION_STRUCTURED, b"")
+        self._answer()
+        self._option(_OPTION_GO, struct.pack(">IH", 0, 0))
         size: int | None = None
         while True:
-            magic, _, reply, length = struct.unpack(">QIII", self._receive(20))
-            body = self._receive(length)
-            if magic != _OPTION_REPLY_MAGIC or reply & 0x80000000:
-                raise CommandFailed(f"qemu-nbd did not export {self._name}: reply {reply:#x}")
-            if reply == _REPLY_INFO and struct.unpack_from(">H", body)[0] == _INFO_EXPORT:
+            kind, body = self._answer()
+            if kind == _ANSWER_INFO and struct.unpack_from(">H", body)[0] == _INFO_EXPORT:
                 size = struct.unpack_from(">Q", body, 2)[0]
-            if reply == _REPLY_ACK and size is not None:
+            if kind == _ANSWER_ACK and size is not None:
                 return size
+
+    def _option(self, option: int, body: bytes) -> None:
+        self._socket.sendall(_OPTION_MAGIC + struct.pack(">II", option, len(body)) + body)
+
+    def _answer(self) -> tuple[int, bytes]:
+        magic, _, kind, length = struct.unpack(">QIII", self._receive(20))
+        body = self._receive(length)
+        if magic != _ANSWER_MAGIC or kind & 0x80000000:
+            raise CommandFailed(f"qemu-nbd did not export {self._name}: answer {kind:#x}")
+        return kind, body
 
     def _receive(self, length: int) -> bytes:
         data = bytearray(length)

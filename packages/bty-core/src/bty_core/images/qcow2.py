@@ -75,7 +75,7 @@ class Qcow2Decoder:
         """Fill the start of `view`; 0 at the end of the virtual disk."""
         length = min(len(view), self._size - self._at)
         if length:
-            self._export.readinto(view[:length], self._at)
+            self._export.readinto(view[:length])
             self._at += length
         return length
 
