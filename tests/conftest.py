@@ -73,11 +73,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Try what the test needs before anything of it runs."""
-    for capability in CAPABILITIES:
-        if item.get_closest_marker(capability.mark) and (why := capability.why_not()):
-            if capability.name in required():
-                pytest.fail(f"BTY_REQUIRE asks for {capability.name}: {why}", pytrace=False)
-            pytest.skip(f"{capability.name}: {why}")
+    needed = [known for known in CAPABILITIES if item.get_closest_marker(known.mark)]
+    missing = {known.name: why for known in needed if (why := known.why_not())}
+    # A promise that is broken weighs more than one that was never made.
+    for name, why in missing.items():
+        if name in required():
+            pytest.fail(f"BTY_REQUIRE asks for {name}: {why}", pytrace=False)
+    for name, why in missing.items():
+        pytest.skip(f"{name}: {why}")
     yield
     GUARD.settle()
 
