@@ -32,8 +32,7 @@ PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(
 SYSTEM = "loop or root or netns or qemu"
 LARGE = "vm or browser"
 
-# Seconds that an interrupted program has to give loop devices and folders back.
-PATIENT = {"interrupt_timeout": 20.0, "terminate_timeout": 20.0}
+PATIENCE = 20.0  # seconds that an interrupted program has to give loop devices and folders back
 
 # What ran, in order, for the closing lines.
 RAN: list[tuple[str, str]] = []
@@ -115,7 +114,7 @@ def pytest(session: nox.Session, suite: str, marks: str, version: str = HERE) ->
             words += ["-p", "no:cacheprovider"]
             env["PYTHONDONTWRITEBYTECODE"] = "1"
         try:
-            session.run(*words, env=env, **PATIENT)
+            session.run(*words, env=env, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
             outcome = "passed"
         except BaseException:
             outcome = "FAILED"
@@ -263,9 +262,8 @@ def tally(session: nox.Session) -> None:
 @nox.session(python=False)
 def demo(session: nox.Session) -> None:
     """Serve a real image over HTTP, flash it, compare it; `-- --once` ends by itself."""
-    session.run(
-        str(environment(session) / "python"), "-m", "tools.demo", *session.posargs, **PATIENT
-    )
+    words = [str(environment(session) / "python"), "-m", "tools.demo", *session.posargs]
+    session.run(*words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
 
 @nox.session(python=False)
