@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from shlex import join
@@ -192,8 +192,10 @@ def demo(folder: Path, *, port: int, once: bool) -> None:
             return
         say("serving until Ctrl-C")
         # A server whose session was killed would stay for ever.
-        while os.getppid() == started_by:
-            time.sleep(0.5)
+        with suppress(KeyboardInterrupt):
+            while os.getppid() == started_by:
+                time.sleep(0.5)
+        say("stopped")
 
 
 def main(argv: list[str]) -> int:
@@ -216,7 +218,8 @@ def main(argv: list[str]) -> int:
             say(error.hint)
         return 1
     except KeyboardInterrupt:
-        say("stopped")
+        say("interrupted before the disk was compared")
+        return 130
     return 0
 
 

@@ -130,7 +130,9 @@ def test_the_loop_mark_allows_a_loop_device(loop_disk: Path) -> None:
 @pytest.mark.root
 @pytest.mark.loop
 def test_loop_disks_are_what_was_asked_for(make_loop: MakeLoop) -> None:
-    small, large = make_loop(3 << 20), make_loop(5 << 20, sector=4096, read_only=True)
+    small, large = make_loop(3 << 20), make_loop(5 << 20, sector=4096, read_only=True, blank=True)
+    assert small.read_bytes() == b"\xff" * (3 << 20)
+    assert large.read_bytes() == bytes(5 << 20)
     asked = ["lsblk", "--noheadings", "--nodeps", "--bytes", "--output", "SIZE,LOG-SEC,RO"]
     assert run([*asked, small], timeout=10).split() == [str(3 << 20), "512", "0"]
     assert run([*asked, large], timeout=10).split() == [str(5 << 20), "4096", "1"]
