@@ -1,7 +1,7 @@
 """What is run on bty: `nox -l` lists the sessions; `./dev` is the door for a fresh machine.
 
-All sessions of one Python version share one environment in .nox/, made again only when what it is
-made of changed, so that a whole run costs the tests and little more.
+Sessions share environments in .nox/ (one for tests on each Python, one for tools), made again only
+when what they are made of changed, so that a whole run costs the tests and little more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +32,8 @@ PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(
 SYSTEM = "loop or root or netns or qemu"
 LARGE = "vm or browser"
 
+PATIENCE = 20.0  # seconds that an interrupted program has to give loop devices and folders back
+
 # What ran, in order, for the closing lines.
 RAN: list[tuple[str, str]] = []
 
@@ -43,7 +45,8 @@ def interpreter(version: str) -> str | None:
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates = [shutil.which(f"python{version}")]
-    candidates += map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+    with suppress(PermissionError):  # somebody else's
+        candidates += map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     for found in filter(None, candidates):
         said = subprocess.run([found, "-c", code], capture_output=True, text=True, check=False)
@@ -52,18 +55,17 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def environment(session: nox.Session, version: str = HERE) -> Path:
-    """Return the folder of programs of the environment that the sessions on `version` share."""
+def environment(session: nox.Session, version: str = HERE, group: str = "test") -> Path:
+    """Return the programs of the environment that sessions with this Python and group share."""
     python = interpreter(version)
     assert python is not None
     project = nox.project.load_toml("pyproject.toml")
-    group = "dev" if version == HERE else "test"
     needs = nox.project.dependency_groups(project, group)
     made_of = [python, *needs, CONSTRAINTS.read_text()]
     made_of += [(ROOT / package / "pyproject.toml").read_text() for package in PACKAGES]
     wanted = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
 
-    place = ROOT / ".nox" / f"python-{version}"
+    place = ROOT / ".nox" / f"{group}-{version}"
     stamp = place / "made-of"
     if not (stamp.exists() and stamp.read_text() == wanted):
         make(session, place, python)
@@ -112,7 +114,7 @@ def pytest(session: nox.Session, suite: str, marks: str, version: str = HERE) ->
             words += ["-p", "no:cacheprovider"]
             env["PYTHONDONTWRITEBYTECODE"] = "1"
         try:
-            session.run(*words, env=env)
+            session.run(*words, env=env, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
             outcome = "passed"
         except BaseException:
             outcome = "FAILED"
@@ -122,6 +124,8 @@ def pytest(session: nox.Session, suite: str, marks: str, version: str = HERE) ->
                 found = json.loads(counts.read_text())
                 counts.unlink()
                 said = ", ".join(f"{number} {what}" for what, number in found.items() if number)
+                if outcome == "passed" and not found["passed"]:
+                    outcome = "NOT PROVEN in this run"
                 RAN.append((suite, f"{outcome}: {sum(found.values())} tests: {said or 'none'}"))
 
 
@@ -146,7 +150,7 @@ def not_proven(session: nox.Session, suite: str, name: str, why: str) -> None:
 def lint(session: nox.Session) -> None:
     """Style, spelling, and who may import whom."""
     with recorded("lint"):
-        here = environment(session)
+        here = environment(session, group="dev")
         session.run(str(here / "ruff"), "check", ".")
         session.run(str(here / "ruff"), "format", "--check", ".")
         session.run(str(here / "codespell"))
@@ -161,7 +165,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy strict, as the oldest Python reads the code."""
     with recorded("types"):
-        session.run(str(environment(session) / "mypy"))
+        session.run(str(environment(session, group="dev") / "mypy"))
 
 
 @nox.session(name="core-alone", python=False, tags=["test", "unit"])
@@ -215,7 +219,15 @@ def vm(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The manual as a site and as man pages; a warning is an error."""
     with recorded("docs"):
-        sphinx = [str(environment(session) / "python"), "-m", "sphinx", "--quiet", "-W", "-j", "2"]
+        sphinx = [
+            str(environment(session, group="dev") / "python"),
+            "-m",
+            "sphinx",
+            "--quiet",
+            "-W",
+            "-j",
+            "2",
+        ]
         for builder in ("html", "man"):
             folders = ["-d", f"docs/_build/trees-{builder}", "docs", f"docs/_build/{builder}"]
             session.run(*sphinx, "-b", builder, *folders)
@@ -225,7 +237,7 @@ def docs(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Wheels, installed into an empty environment; the command answers."""
     with recorded("build"):
-        here = environment(session)
+        here = environment(session, group="dev")
         shutil.rmtree(ROOT / "dist", ignore_errors=True)
         for package in PACKAGES:
             words = ["-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", package]
@@ -250,7 +262,8 @@ def tally(session: nox.Session) -> None:
 @nox.session(python=False)
 def demo(session: nox.Session) -> None:
     """Serve a real image over HTTP, flash it, compare it; `-- --once` ends by itself."""
-    session.run(str(environment(session) / "python"), "-m", "tools.demo", *session.posargs)
+    words = [str(environment(session) / "python"), "-m", "tools.demo", *session.posargs]
+    session.run(*words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
 
 @nox.session(python=False)

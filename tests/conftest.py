@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from tests.capabilities import CAPABILITIES, required
 from tests.guard import GUARD, stand_guard
@@ -20,12 +21,18 @@ COUNTED = ("passed", "failed", "error", "skipped", "xfailed")
 
 stand_guard()
 
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("bty", deadline=None, print_blob=True)
+settings.load_profile("bty")
+
 
 class MakeLoop(Protocol):
     """Attach one more loop device; it is detached when the test ends."""
 
-    def __call__(self, size: int, sector: int = 512, read_only: bool = False) -> Path:
-        """Return a disk of `size` bytes that is full of 0xFF."""
+    def __call__(
+        self, size: int, sector: int = 512, read_only: bool = False, *, blank: bool = False
+    ) -> Path:
+        """Return a disk of `size` bytes, full of 0xFF, or of zeros that take no room if `blank`."""
 
 
 @pytest.fixture
@@ -33,10 +40,11 @@ def make_loop(tmp_path: Path) -> Iterator[MakeLoop]:
     """Make loop devices of any size and sector size."""
     disks: list[Path] = []
 
-    def make(size: int, sector: int = 512, read_only: bool = False) -> Path:
+    def make(size: int, sector: int = 512, read_only: bool = False, *, blank: bool = False) -> Path:
         backing = tmp_path / f"loop-{len(disks)}.img"
         with backing.open("wb") as file:
-            for start in range(0, size, MIB):
+            file.truncate(size)
+            for start in range(0, 0 if blank else size, MIB):
                 file.write(b"\xff" * min(MIB, size - start))
         disks.append(attach(backing, sector=sector, read_only=read_only))
         return disks[-1]
@@ -73,11 +81,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Try what the test needs before anything of it runs."""
-    for capability in CAPABILITIES:
-        if item.get_closest_marker(capability.mark) and (why := capability.why_not()):
-            if capability.name in required():
-                pytest.fail(f"BTY_REQUIRE asks for {capability.name}: {why}", pytrace=False)
-            pytest.skip(f"{capability.name}: {why}")
+    needed = [known for known in CAPABILITIES if item.get_closest_marker(known.mark)]
+    missing = {known.name: why for known in needed if (why := known.why_not())}
+    # A promise that is broken weighs more than one that was never made.
+    for name, why in missing.items():
+        if name in required():
+            pytest.fail(f"BTY_REQUIRE asks for {name}: {why}", pytrace=False)
+    for name, why in missing.items():
+        pytest.skip(f"{name}: {why}")
     yield
     GUARD.settle()
 

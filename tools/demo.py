@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from shlex import join
@@ -166,6 +166,7 @@ def page(folder: Path, digest: str, lines: list[str]) -> None:
 
 def demo(folder: Path, *, port: int, once: bool) -> None:
     """Run the demo in `folder`, then serve until interrupted unless `once`."""
+    started_by = os.getppid()
     public = folder / "public"
     public.mkdir()
     say("making an image: GPT, an EFI system partition, ext4 with files")
@@ -190,8 +191,11 @@ def demo(folder: Path, *, port: int, once: bool) -> None:
         if once:
             return
         say("serving until Ctrl-C")
-        while True:
-            signal.pause()
+        # A server whose session was killed would stay for ever.
+        with suppress(KeyboardInterrupt):
+            while os.getppid() == started_by:
+                time.sleep(0.5)
+        say("stopped")
 
 
 def main(argv: list[str]) -> int:
@@ -202,6 +206,8 @@ def main(argv: list[str]) -> int:
         "--port", type=int, default=0, help="where to serve; any free port by default"
     )
     arguments = parser.parse_args(argv)
+    # A shell starts background jobs deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="bty-demo-") as folder:
@@ -212,7 +218,8 @@ def main(argv: list[str]) -> int:
             say(error.hint)
         return 1
     except KeyboardInterrupt:
-        say("stopped")
+        say("interrupted before the disk was compared")
+        return 130
     return 0
 
 

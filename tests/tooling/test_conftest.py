@@ -130,7 +130,9 @@ def test_the_loop_mark_allows_a_loop_device(loop_disk: Path) -> None:
 @pytest.mark.root
 @pytest.mark.loop
 def test_loop_disks_are_what_was_asked_for(make_loop: MakeLoop) -> None:
-    small, large = make_loop(3 << 20), make_loop(5 << 20, sector=4096, read_only=True)
+    small, large = make_loop(3 << 20), make_loop(5 << 20, sector=4096, read_only=True, blank=True)
+    assert small.read_bytes() == b"\xff" * (3 << 20)
+    assert large.read_bytes() == bytes(5 << 20)
     asked = ["lsblk", "--noheadings", "--nodeps", "--bytes", "--output", "SIZE,LOG-SEC,RO"]
     assert run([*asked, small], timeout=10).split() == [str(3 << 20), "512", "0"]
     assert run([*asked, large], timeout=10).split() == [str(5 << 20), "4096", "1"]
@@ -161,8 +163,9 @@ import tests.capabilities
 
 def missing(): return "no such thing on this machine"
 
-vm = next(c for c in tests.capabilities.CAPABILITIES if c.mark == "vm")
-object.__setattr__(vm, "why_not", missing)
+for capability in tests.capabilities.CAPABILITIES:
+    if capability.mark in ("vm", "browser"):
+        object.__setattr__(capability, "why_not", missing)
 """
 
 
@@ -189,15 +192,25 @@ def test_a_skip_is_said_with_its_reason_and_number(inner: pytest.Pytester) -> No
     )
 
 
+@pytest.mark.parametrize("promised", ["vm,loop", "browser"])
 def test_bty_require_turns_the_skip_into_a_failure(
-    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, promised: str
 ) -> None:
     inner.makeconftest(PLANTED)
-    inner.makepyfile("import pytest\n@pytest.mark.vm\ndef test_boot(): pass")
-    monkeypatch.setenv("BTY_REQUIRE", "vm,loop")
+    inner.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.browser
+        @pytest.mark.vm
+        def test_boot(): pass
+        """
+    )
+    monkeypatch.setenv("BTY_REQUIRE", promised)
     result = ran(inner)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["BTY_REQUIRE asks for vm: no such thing on this machine"])
+    said = f"BTY_REQUIRE asks for {promised.partition(',')[0]}: no such thing on this machine"
+    result.stdout.fnmatch_lines([said])
 
 
 def test_bty_require_knows_its_words(
