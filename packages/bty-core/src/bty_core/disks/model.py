@@ -79,11 +79,18 @@ class Disk:
     label: str | None  # of that filesystem
     partitions: tuple[Partition, ...]
     uses: tuple[Use, ...]
+    virtual: bool = False  # no hardware behind it: a network block device, a ZFS volume
 
     @property
     def named_only(self) -> bool:
         """Whether only a selector that names this disk may match it."""
-        return self.kind is not Kind.DISK or self.removable or self.transport is Transport.USB
+        return (
+            self.kind is not Kind.DISK
+            or self.removable
+            or self.virtual
+            or self.size == 0
+            or self.transport is Transport.USB
+        )
 
     @property
     def title(self) -> str:
