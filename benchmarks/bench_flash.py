@@ -54,22 +54,38 @@ def contenders(images: dict[str, Path], disk: str, bty: str) -> list[Contender]:
             Contender(form, "decode only", f"{program} -dc {image} >/dev/null", writes=False),
             Contender(form, "bty", flash(form)),
             Contender(form, "bty --no-verify", flash(form, "--no-verify")),
-            Contender(form, f"{program} | dd conv=fsync", f"{program} -dc {image} | dd of={disk} bs=4M conv=fsync"),
+            Contender(
+                form,
+                f"{program} | dd conv=fsync",
+                f"{program} -dc {image} | dd of={disk} bs=4M conv=fsync",
+            ),
             Contender(
                 form,
                 f"{program} | dd oflag=direct",
                 f"{program} -dc {image} | dd of={disk} bs=4M iflag=fullblock oflag=direct",
             ),
-            Contender(form, "bmaptool + bmap", f"bmaptool copy --bmap {images['bmap']} {image} {disk}"),
+            Contender(
+                form, "bmaptool + bmap", f"bmaptool copy --bmap {images['bmap']} {image} {disk}"
+            ),
         ]
     found += [
         Contender("qcow2", "bty", flash("qcow2")),
         Contender("qcow2", "bty --no-verify", flash("qcow2", "--no-verify")),
-        Contender("qcow2", "qemu-img convert", f"qemu-img convert -n -t none -O raw {images['qcow2']} {disk}"),
+        Contender(
+            "qcow2",
+            "qemu-img convert",
+            f"qemu-img convert -n -t none -O raw {images['qcow2']} {disk}",
+        ),
         Contender("random raw", "bty", flash("random")),
         Contender("random raw", "bty --no-verify", flash("random", "--no-verify")),
-        Contender("random raw", "dd oflag=direct", f"dd if={images['random']} of={disk} bs=4M oflag=direct"),
-        Contender("random raw", "dd conv=fsync", f"dd if={images['random']} of={disk} bs=4M conv=fsync"),
+        Contender(
+            "random raw",
+            "dd oflag=direct",
+            f"dd if={images['random']} of={disk} bs=4M oflag=direct",
+        ),
+        Contender(
+            "random raw", "dd conv=fsync", f"dd if={images['random']} of={disk} bs=4M conv=fsync"
+        ),
     ]
     return found
 
@@ -170,7 +186,9 @@ def check(contender: Contender, images: dict[str, Path], disk: str) -> None:
 
 def table(found: list[Contender]) -> str:
     """Return the medians, and each contender's time as a multiple of bty's in its group."""
-    lines = [f"{'image':<11} {'way':<24} {'seconds':>8} {'min':>7} {'max':>7} {'MiB':>6} {'x bty':>7} {'x bty -n':>8}"]
+    lines = [
+        f"{'image':<11} {'way':<24} {'seconds':>8} {'min':>7} {'max':>7} {'MiB':>6} {'x bty':>7} {'x bty -n':>8}"
+    ]
     for one in found:
         base = {
             name: statistics.median(other.seconds)
@@ -179,7 +197,10 @@ def table(found: list[Contender]) -> str:
             if other.group == one.group and name.startswith("bty")
         }
         median = statistics.median(one.seconds)
-        times = [f"{median / base[name]:.2f}" if name in base else "-" for name in ("bty", "bty --no-verify")]
+        times = [
+            f"{median / base[name]:.2f}" if name in base else "-"
+            for name in ("bty", "bty --no-verify")
+        ]
         lines.append(
             f"{one.group:<11} {one.name:<24} {median:>8.2f} {min(one.seconds):>7.2f} {max(one.seconds):>7.2f}"
             f" {max(one.memory):>6.0f} {times[0]:>7} {times[1]:>8}"
@@ -202,16 +223,30 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Make the images, let the contenders take turns, print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
-    parser.add_argument("--only", default="", help="only groups whose name contains this: zstd, gzip, xz, qcow2, random")
-    parser.add_argument("--gib", type=int, default=6, help="size of the image with files (default: 6)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each contender runs (default: 3)"
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        help="only groups whose name contains this: zstd, gzip, xz, qcow2, random",
+    )
+    parser.add_argument(
+        "--gib", type=int, default=6, help="size of the image with files (default: 6)"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/flash.json"))
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("loop devices need root: run it with sudo")
     bty = shutil.which("bty", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    missing = [name for name in ("zstd", "gzip", "xz", "bmaptool", "qemu-img", "mkfs.ext4") if not shutil.which(name)]
+    missing = [
+        name
+        for name in ("zstd", "gzip", "xz", "bmaptool", "qemu-img", "mkfs.ext4")
+        if not shutil.which(name)
+    ]
     if bty is None or missing:
         raise SystemExit(f"not installed: {', '.join([*missing, *([] if bty else ['bty'])])}")
 
@@ -226,13 +261,20 @@ def main() -> None:
                     measure(one, backing, old)
                     if turn == 0:
                         check(one, images, disk)
-                    say(f"round {turn + 1}: {one.group:<11} {one.name:<24} {one.seconds[-1]:7.2f} s")
+                    say(
+                        f"round {turn + 1}: {one.group:<11} {one.name:<24} {one.seconds[-1]:7.2f} s"
+                    )
     print(table(found))
     facts = {
-        "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        "machine": {
+            "cpus": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+        },
         "rounds": options.rounds,
         "results": [
-            {"image": one.group, "way": one.name, "seconds": one.seconds, "peak_mib": one.memory} for one in found
+            {"image": one.group, "way": one.name, "seconds": one.seconds, "peak_mib": one.memory}
+            for one in found
         ],
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)

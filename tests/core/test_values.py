@@ -60,7 +60,11 @@ def test_a_printed_size_is_near_what_it_stands_for(size: int) -> None:
 
 def test_a_digest_is_read_in_each_spelling() -> None:
     hexadecimal = "ab" * 32
-    assert Digest.parse(hexadecimal.upper()) == Digest.parse(f" sha256:{hexadecimal}\n") == Digest(hexadecimal)
+    assert (
+        Digest.parse(hexadecimal.upper())
+        == Digest.parse(f" sha256:{hexadecimal}\n")
+        == Digest(hexadecimal)
+    )
     assert str(Digest(hexadecimal)) == f"sha256:{hexadecimal}"
 
 

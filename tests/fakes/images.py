@@ -28,12 +28,16 @@ def content(size: int, seed: int = 1) -> bytes:
 
 def zstd(data: bytes, *options: str) -> bytes:
     """Compress with the zstd program."""
-    return subprocess.run(["zstd", "-q", "-c", *options], input=data, capture_output=True, check=True).stdout
+    return subprocess.run(
+        ["zstd", "-q", "-c", *options], input=data, capture_output=True, check=True
+    ).stdout
 
 
 def xz(data: bytes, *options: str) -> bytes:
     """Compress with the xz program."""
-    return subprocess.run(["xz", "-c", *options], input=data, capture_output=True, check=True).stdout
+    return subprocess.run(
+        ["xz", "-c", *options], input=data, capture_output=True, check=True
+    ).stdout
 
 
 def quick_xz(data: bytes) -> bytes:
@@ -98,7 +102,9 @@ def disk_image(path: Path, size: int = 24 * MIB) -> Path:
         "start=1MiB, size=4MiB, type=uefi, name=ESP\n"
         "start=5MiB, type=linux, name=root\n"
     )
-    subprocess.run(["sfdisk", "--quiet", str(path)], input=script.encode(), check=True, capture_output=True)
+    subprocess.run(
+        ["sfdisk", "--quiet", str(path)], input=script.encode(), check=True, capture_output=True
+    )
     with path.open("r+b") as file:
         file.seek(5 * MIB)
         file.write(content(size // 2 - 5 * MIB))

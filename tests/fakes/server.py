@@ -73,7 +73,7 @@ class Seen:
 class ImageServer:
     """Serves one image, and small files beside it, until the block is left."""
 
-    def __init__(  # noqa: PLR0913 - each is one thing in which servers differ
+    def __init__(
         self,
         data: bytes,
         *,

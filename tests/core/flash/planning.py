@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bty_core.disks.target import find_target
+from bty_core.disks.find import find_disk
+from bty_core.disks.select import Selector
 from bty_core.events import Done, Event
 from bty_core.flash.engine import flash
 from bty_core.flash.plan import FlashOptions, FlashPlan
@@ -14,11 +15,13 @@ from bty_core.images.locate import locate
 from bty_core.values import Digest
 
 
-def plan(image: Path | str, disk: Path | str, *, sha256: str | None = None, **options: object) -> FlashPlan:
+def plan(
+    image: Path | str, disk: Path | str, *, sha256: str | None = None, **options: object
+) -> FlashPlan:
     """Return a plan as the command line would make it."""
     return FlashPlan(
         image=inspect(locate(str(image))),
-        disk=find_target(str(disk)),
+        disk=find_disk(Selector.parse(str(disk))),
         digest=KnownDigest(Digest(sha256), "--sha256") if sha256 else None,
         options=FlashOptions(**options),  # type: ignore[arg-type]  # the tests' own keywords
     )

@@ -47,7 +47,9 @@ def stored(kind: str) -> bytes:
 def partitioned(loop_disk: Path) -> Path:
     """A disk with a GPT at both ends and file systems on it."""
     script = b"label: gpt\nstart=1MiB, size=4MiB\nstart=5MiB\n"
-    subprocess.run(["sfdisk", "--quiet", str(loop_disk)], input=script, check=True, capture_output=True)
+    subprocess.run(
+        ["sfdisk", "--quiet", str(loop_disk)], input=script, check=True, capture_output=True
+    )
     return loop_disk
 
 
@@ -71,18 +73,35 @@ def test_each_stream_becomes_the_disk(kind: str, loop_disk: Path, tmp_path: Path
 def test_qcow2_becomes_the_disk(options: tuple[str, ...], loop_disk: Path, tmp_path: Path) -> None:
     raw = tmp_path / "disk.raw"
     raw.write_bytes(DATA + bytes(-len(DATA) % 65536))
-    image = qcow2(raw, tmp_path / "it's a disk, \"ü\".qcow2", *options)
+    image = qcow2(raw, tmp_path / 'it\'s a disk, "ü".qcow2', *options)
     done, _ = run(image, loop_disk)
     assert start_of(loop_disk, raw.stat().st_size) == raw.read_bytes()
     assert done.sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
 
 
-SIZES = (1, 511, 512, 513, 4095, 4096, 65_537, MIB - 1, MIB, MIB + 1, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 8 * MIB + 7)
+SIZES = (
+    1,
+    511,
+    512,
+    513,
+    4095,
+    4096,
+    65_537,
+    MIB - 1,
+    MIB,
+    MIB + 1,
+    4 * MIB - 1,
+    4 * MIB,
+    4 * MIB + 1,
+    8 * MIB + 7,
+)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["raw", "zstd"])
-def test_sizes_that_divide_by_nothing(size: int, kind: str, loop_disk: Path, tmp_path: Path) -> None:
+def test_sizes_that_divide_by_nothing(
+    size: int, kind: str, loop_disk: Path, tmp_path: Path
+) -> None:
     data = random.Random(size).randbytes(size)
     image = tmp_path / "disk.img"
     image.write_bytes(STREAMS[kind][1](data))
@@ -93,7 +112,9 @@ def test_sizes_that_divide_by_nothing(size: int, kind: str, loop_disk: Path, tmp
 
 
 @pytest.mark.parametrize("short", [0, 1, 512, 70_000, MIB, MIB + 1])
-def test_an_image_as_large_as_the_disk_fits_to_the_last_byte(short: int, loop_disk: Path, tmp_path: Path) -> None:
+def test_an_image_as_large_as_the_disk_fits_to_the_last_byte(
+    short: int, loop_disk: Path, tmp_path: Path
+) -> None:
     data = random.Random(short).randbytes(16 * MIB - short)
     image = tmp_path / "disk.img.gz"
     image.write_bytes(STREAMS["gzip"][1](data))
@@ -103,7 +124,9 @@ def test_an_image_as_large_as_the_disk_fits_to_the_last_byte(short: int, loop_di
 
 
 @pytest.mark.parametrize("kind", ["raw", "xz", "zstd"])
-def test_one_byte_too_many_is_found_before_the_first_write(kind: str, partitioned: Path, tmp_path: Path) -> None:
+def test_one_byte_too_many_is_found_before_the_first_write(
+    kind: str, partitioned: Path, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img"
     data = content(16 * MIB + 1)
     options = [f"--stream-size={len(data)}"] if kind == "zstd" else []
@@ -119,7 +142,9 @@ def test_one_byte_too_many_is_found_before_the_first_write(kind: str, partitione
 
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "zstd"])
-def test_one_byte_too_many_is_found_at_the_door(kind: str, partitioned: Path, tmp_path: Path) -> None:
+def test_one_byte_too_many_is_found_at_the_door(
+    kind: str, partitioned: Path, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(STREAMS[kind][1](content(16 * MIB + 1)))
     with pytest.raises(WriteFailed) as caught:
@@ -133,7 +158,9 @@ def test_one_byte_too_many_is_found_at_the_door(kind: str, partitioned: Path, tm
 
 @pytest.mark.parametrize("kind", [kind for kind in STREAMS if kind != "raw"])
 @pytest.mark.parametrize("share", [0.5, 0.99])
-def test_a_stream_cut_short_leaves_a_dead_disk(kind: str, share: float, partitioned: Path, tmp_path: Path) -> None:
+def test_a_stream_cut_short_leaves_a_dead_disk(
+    kind: str, share: float, partitioned: Path, tmp_path: Path
+) -> None:
     whole = stored(kind).rstrip(b"\0")
     image = tmp_path / "disk.img"
     image.write_bytes(whole[: int(len(whole) * share)])
@@ -147,7 +174,9 @@ def test_a_stream_cut_short_leaves_a_dead_disk(kind: str, share: float, partitio
         assert is_dead(partitioned)
 
 
-def test_a_stream_broken_at_its_start_leaves_the_disk_alone(partitioned: Path, tmp_path: Path) -> None:
+def test_a_stream_broken_at_its_start_leaves_the_disk_alone(
+    partitioned: Path, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img.zst"
     image.write_bytes(zstd(DATA)[:20])
     before = partitioned.read_bytes()
@@ -156,7 +185,9 @@ def test_a_stream_broken_at_its_start_leaves_the_disk_alone(partitioned: Path, t
     assert partitioned.read_bytes() == before
 
 
-def test_a_raw_image_cut_short_is_known_by_its_partitions(make_loop: MakeLoop, tmp_path: Path) -> None:
+def test_a_raw_image_cut_short_is_known_by_its_partitions(
+    make_loop: MakeLoop, tmp_path: Path
+) -> None:
     disk = make_loop(16 * MIB)
     image = disk_image(tmp_path / "disk.img", 15 * MIB)
     data = image.read_bytes()
@@ -184,13 +215,17 @@ def test_a_wrong_digest_leaves_a_dead_disk(kind: str, partitioned: Path, tmp_pat
     assert start_of(partitioned, len(DATA)) == DATA
 
 
-def test_an_archive_inside_a_stream_never_reaches_the_disk(partitioned: Path, tmp_path: Path) -> None:
+def test_an_archive_inside_a_stream_never_reaches_the_disk(
+    partitioned: Path, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img.gz"
     image.write_bytes(STREAMS["gzip"][1](b"PK\3\4" + bytes(5000)))
     before = partitioned.read_bytes()
     with pytest.raises(ImageRefused) as caught:
         run(image, partitioned)
-    assert caught.value.message == "the gzip stream in disk.img.gz is a zip archive, not a disk image"
+    assert (
+        caught.value.message == "the gzip stream in disk.img.gz is a zip archive, not a disk image"
+    )
     assert partitioned.read_bytes() == before
 
 
@@ -215,8 +250,14 @@ def test_the_read_back_finds_a_byte_that_changed(
             spoil()
         read_back(target, *rest)  # type: ignore[arg-type]  # passed on
         real = target.forget_cache
-        # The head comes after the read-back of the rest, and is read back by itself.
-        monkeypatch.setattr(target, "forget_cache", lambda: (spoil(), real()) if where < MIB else real())
+
+        def spoil_and_forget() -> None:
+            spoil()
+            real()
+
+        if where < MIB:
+            # The head comes after the read-back of the rest, and is read back by itself.
+            monkeypatch.setattr(target, "forget_cache", spoil_and_forget)
 
     monkeypatch.setattr(engine, "read_back", spoiled_read_back)
     with pytest.raises(VerifyFailed, match=f"{disk} does not hold what was written to it"):
@@ -268,7 +309,9 @@ def test_a_second_flash_of_the_same_disk_is_refused(loop_disk: Path, tmp_path: P
         flash(planned)
 
 
-def test_a_disk_that_was_replaced_after_the_plan_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+def test_a_disk_that_was_replaced_after_the_plan_is_refused(
+    make_loop: MakeLoop, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(DATA)
     disk = make_loop(16 * MIB)
@@ -293,7 +336,9 @@ def test_a_disk_that_shrank_after_the_plan_is_refused(make_loop: MakeLoop, tmp_p
     assert set(disk.read_bytes()) == {0xFF}
 
 
-def test_a_disk_that_vanished_after_the_plan_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
+def test_a_disk_that_vanished_after_the_plan_is_refused(
+    make_loop: MakeLoop, tmp_path: Path
+) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(DATA)
     disk = make_loop(16 * MIB)
@@ -317,7 +362,9 @@ def test_a_full_store_behind_the_disk_is_a_write_error_that_says_where(tmp_path:
         try:
             image = tmp_path / "disk.img"
             image.write_bytes(random.Random(1).randbytes(12 * MIB))
-            with pytest.raises(WriteFailed, match=f"(writing|flushing) {found}( at byte \\d+)? failed: ") as caught:
+            with pytest.raises(
+                WriteFailed, match=f"(writing|flushing) {found}( at byte \\d+)? failed: "
+            ) as caught:
                 run(image, found)
             assert caught.value.aftermath == f"{found} does not boot now; flash it again"
             assert is_dead(Path(found))
@@ -335,17 +382,23 @@ def test_the_backup_of_the_gpt_moves_to_the_end(make_loop: MakeLoop, tmp_path: P
     disk = make_loop(40 * MIB)
     image = disk_image(tmp_path / "disk.img")
     run(image, disk, fix_gpt=True)
-    said = subprocess.run(["sgdisk", "--verify", disk], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["sgdisk", "--verify", disk], capture_output=True, text=True, check=True
+    ).stdout
     assert "No problems found" in said
     original, flashed = image.read_bytes(), disk.read_bytes()
     assert flashed[34 * 512 : 24 * MIB - 33 * 512] == original[34 * 512 : 24 * MIB - 33 * 512]
 
 
 @pytest.mark.parametrize("extra", [512, 8 * 512, 40 * 512])
-def test_a_slightly_larger_disk_gets_its_backup_too(extra: int, make_loop: MakeLoop, tmp_path: Path) -> None:
+def test_a_slightly_larger_disk_gets_its_backup_too(
+    extra: int, make_loop: MakeLoop, tmp_path: Path
+) -> None:
     disk = make_loop(24 * MIB + extra)
     run(disk_image(tmp_path / "disk.img"), disk, fix_gpt=True)
-    said = subprocess.run(["sgdisk", "--verify", disk], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["sgdisk", "--verify", disk], capture_output=True, text=True, check=True
+    ).stdout
     assert "No problems found" in said
 
 

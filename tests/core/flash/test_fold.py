@@ -11,7 +11,10 @@ STARTED = Started(image="i", disk="d", remote=True, source_total_bytes=500, tota
 
 
 def progress(
-    disk: int, source: int = 0, seconds: tuple[float, float, float] = (0, 0, 0), total: int | None = 1000
+    disk: int,
+    source: int = 0,
+    seconds: tuple[float, float, float] = (0, 0, 0),
+    total: int | None = 1000,
 ) -> Progress:
     return Progress(
         source_bytes=source,
@@ -32,17 +35,26 @@ def fold(*events: tuple[float, Event]) -> FlashState:
 
 def test_rate_fraction_and_time_left_come_from_the_events() -> None:
     state = fold((0, STARTED), (1, progress(100)), (2, progress(200)))
-    assert (state.phase, state.fraction, state.rate, state.seconds_left) == (Phase.WRITING, 0.2, 100, 8)
+    assert (state.phase, state.fraction, state.rate, state.seconds_left) == (
+        Phase.WRITING,
+        0.2,
+        100,
+        8,
+    )
 
 
 def test_without_a_size_on_the_disk_the_source_tells_how_far_it_is() -> None:
-    state = fold((0, STARTED), (1, progress(300, 50, total=None)), (2, progress(900, 100, total=None)))
+    state = fold(
+        (0, STARTED), (1, progress(300, 50, total=None)), (2, progress(900, 100, total=None))
+    )
     assert (state.fraction, state.rate, state.seconds_left) == (0.2, 600, 8)
 
 
 def test_without_any_size_nobody_can_know() -> None:
     started = Started(image="i", disk="d", remote=True, source_total_bytes=None, total_bytes=None)
-    state = fold((0, started), (1, progress(300, 50, total=None)), (2, progress(900, 100, total=None)))
+    state = fold(
+        (0, started), (1, progress(300, 50, total=None)), (2, progress(900, 100, total=None))
+    )
     assert (state.fraction, state.rate, state.seconds_left) == (None, 450, None)
 
 
@@ -84,7 +96,12 @@ def test_the_read_back_has_a_rate_of_its_own() -> None:
         (2, Verifying(disk_bytes=0, total_bytes=1000)),
         (3, Verifying(disk_bytes=500, total_bytes=1000)),
     )
-    assert (state.phase, state.fraction, state.rate, state.seconds_left) == (Phase.VERIFYING, 0.5, 500, 1)
+    assert (state.phase, state.fraction, state.rate, state.seconds_left) == (
+        Phase.VERIFYING,
+        0.5,
+        500,
+        1,
+    )
     assert state.bottleneck is None
 
 

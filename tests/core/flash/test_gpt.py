@@ -23,7 +23,9 @@ def test_sgdisk_finds_nothing_wrong_with_a_moved_gpt(tmp_path: Path) -> None:
         file.seek(moved.backup_at)
         file.write(moved.backup)
         assert file.tell() == size
-    said = subprocess.run(["sgdisk", "--verify", "--print", str(path)], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["sgdisk", "--verify", "--print", str(path)], capture_output=True, text=True, check=True
+    ).stdout
     assert "No problems found" in said
     assert f"last usable sector is {size // 512 - 34}" in said
 

@@ -50,7 +50,8 @@ REFUSED = {
     "a VMware VMDK disk": b"KDMV\x01\0\0\0" + bytes(100),
     "a Hyper-V VHDX disk": b"vhdxfile" + bytes(100),
     "a Hyper-V VHD disk": b"conectix" + bytes(100),
-    "a VirtualBox VDI disk": b"<<< Oracle VM VirtualBox Disk Image >>>\n".ljust(64, b"\0") + b"\x7f\x10\xda\xbe",
+    "a VirtualBox VDI disk": b"<<< Oracle VM VirtualBox Disk Image >>>\n".ljust(64, b"\0")
+    + b"\x7f\x10\xda\xbe",
     "an Android sparse image": b"\x3a\xff\x26\xed" + bytes(100),
     "compressed with LZ4, which bty does not read": b"\x04\x22\x4d\x18" + bytes(100),
     "compressed with lzip, which bty does not read": b"LZIP\x01" + bytes(100),
@@ -64,7 +65,7 @@ REFUSED = {
 @pytest.mark.parametrize("kind", STREAMS)
 def test_the_content_tells_the_format(kind: str) -> None:
     stored = STREAMS[kind][1](content(5000))
-    assert sniff(stored[:SNIFF_BYTES], "misleading.txt") == kind.split()[0]
+    assert sniff(stored[:SNIFF_BYTES], "misleading.txt") == kind.split(maxsplit=1)[0]
 
 
 def test_qcow2_is_known() -> None:
@@ -88,7 +89,10 @@ def test_each_kind_of_tar_is_known(archive: bytes) -> None:
 def test_an_archive_inside_a_stream_is_refused() -> None:
     with pytest.raises(ImageRefused) as caught:
         refuse_decoded(tar(tarfile.USTAR_FORMAT)[:SNIFF_BYTES], "rootfs.tar.gz", Format.GZIP)
-    assert caught.value.message == "the gzip stream in rootfs.tar.gz is a tar archive, not a disk image"
+    assert (
+        caught.value.message
+        == "the gzip stream in rootfs.tar.gz is a tar archive, not a disk image"
+    )
 
 
 def test_a_stream_inside_a_stream_is_refused() -> None:
@@ -104,6 +108,8 @@ def test_an_empty_file_is_an_error() -> None:
     assert caught.value.message == "disk.img is empty"
 
 
-@pytest.mark.parametrize("start", [b"\0" * 512, b"\xeb\x63\x90", b"BZh not quite", b"0" * 512, b"\x5d\x00\x00\x01"])
+@pytest.mark.parametrize(
+    "start", [b"\0" * 512, b"\xeb\x63\x90", b"BZh not quite", b"0" * 512, b"\x5d\x00\x00\x01"]
+)
 def test_what_is_not_known_is_raw(start: bytes) -> None:
     assert sniff(start, "disk.img") is Format.RAW

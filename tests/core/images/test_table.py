@@ -16,7 +16,9 @@ from tests.fakes.images import MIB, disk_image
 def sfdisk(path: Path, script: str, size: int = 24 * MIB) -> bytes:
     with path.open("wb") as file:
         file.truncate(size)
-    subprocess.run(["sfdisk", "--quiet", str(path)], input=script.encode(), check=True, capture_output=True)
+    subprocess.run(
+        ["sfdisk", "--quiet", str(path)], input=script.encode(), check=True, capture_output=True
+    )
     return path.read_bytes()
 
 
@@ -34,7 +36,10 @@ def test_a_gpt_is_read(tmp_path: Path) -> None:
 
 
 def test_a_dos_table_is_read(tmp_path: Path) -> None:
-    data = sfdisk(tmp_path / "d", "label: dos\nstart=1MiB, size=4MiB, type=ef\nstart=5MiB, type=83, bootable\n")
+    data = sfdisk(
+        tmp_path / "d",
+        "label: dos\nstart=1MiB, size=4MiB, type=ef\nstart=5MiB, type=83, bootable\n",
+    )
     table = read_table(b"\xfa\x33\xc0" + data[3:TABLE_BYTES])
     assert table is not None
     assert (table.kind, table.sector_size, table.backup_at) == (TableKind.DOS, 512, None)

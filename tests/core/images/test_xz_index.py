@@ -25,7 +25,10 @@ def test_rubbish_has_no_size(data: bytes) -> None:
     assert size_of(b"\xfd7zXZ\0" + data) is None
 
 
-@given(flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4), cut=st.integers(0, 300))
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4),
+    cut=st.integers(0, 300),
+)
 def test_damage_never_raises(flips: list[tuple[int, int]], cut: int) -> None:
     stored = bytearray(STREAMS["xz of many blocks"][1](content(3000)))
     for at, bits in flips:
@@ -34,4 +37,4 @@ def test_damage_never_raises(flips: list[tuple[int, int]], cut: int) -> None:
 
 
 def test_a_source_that_cannot_seek_has_no_size() -> None:
-    assert decoded_size(lambda offset, length: None, 1000) is None
+    assert decoded_size(lambda _offset, _length: None, 1000) is None

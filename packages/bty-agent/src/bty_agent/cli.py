@@ -12,6 +12,7 @@ import shtab
 
 from bty_agent import __version__
 from bty_agent.exits import Exit
+from bty_core.disks.select import Selector
 from bty_core.errors import BtyError
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.values import Digest, parse_size, size_text
@@ -73,7 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _declare_disks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="also loop devices, optical drives and stacked devices")
+    parser.add_argument(
+        "--all", action="store_true", help="also loop devices, optical drives and stacked devices"
+    )
     _json(parser)
 
 
@@ -111,9 +114,13 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
         type=_checked(Digest.parse),
         help="what the image's digest must be (default: from IMAGE.sha256 or SHA256SUMS)",
     )
-    parser.add_argument("--no-verify", action="store_true", help="do not read the disk back after the write")
     parser.add_argument(
-        "--fix-gpt", action="store_true", help="move the backup of the GPT to the real end of a larger disk"
+        "--no-verify", action="store_true", help="do not read the disk back after the write"
+    )
+    parser.add_argument(
+        "--fix-gpt",
+        action="store_true",
+        help="move the backup of the GPT to the real end of a larger disk",
     )
     _max_window(parser)
     parser.add_argument(
@@ -124,14 +131,20 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: the plan as JSON")
     go = parser.add_mutually_exclusive_group()
-    go.add_argument("--dry-run", action="store_true", help="show the plan and the reasons against it, write nothing")
+    go.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show the plan and the reasons against it, write nothing",
+    )
     go.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _declare_verify(parser: argparse.ArgumentParser) -> None:
     _image_and_target(parser)
     _max_window(parser)
-    parser.add_argument("--progress", choices=("auto", "text", "none"), default="auto", help="as for flash")
+    parser.add_argument(
+        "--progress", choices=("auto", "text", "none"), default="auto", help="as for flash"
+    )
     _json(parser)
 
 
@@ -144,8 +157,23 @@ def _declare_completion(parser: argparse.ArgumentParser) -> None:
 
 
 def _image_and_target(parser: argparse.ArgumentParser) -> None:
-    _path(parser, "--image", shtab.FILE, metavar="PATH_OR_URL", required=True, help="a path or an http(s) address")
-    _path(parser, "--target", shtab.FILE, metavar="SELECTOR", required=True, help="the disk: see below")
+    _path(
+        parser,
+        "--image",
+        shtab.FILE,
+        metavar="PATH_OR_URL",
+        required=True,
+        help="a path or an http(s) address",
+    )
+    _path(
+        parser,
+        "--target",
+        shtab.FILE,
+        metavar="SELECTOR",
+        type=_checked(Selector.parse),
+        required=True,
+        help="the disk: see below",
+    )
 
 
 def _json(parser: argparse.ArgumentParser) -> None:

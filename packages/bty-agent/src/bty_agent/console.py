@@ -49,5 +49,9 @@ class Console:
         return self.stdin.readline().strip()
 
     def _rich(self, stream: TextIO) -> RichConsole:
-        width = self.width if stream.isatty() or self.width else int(os.environ.get("COLUMNS") or 80)
-        return RichConsole(file=stream, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+        width = (
+            self.width if stream.isatty() or self.width else int(os.environ.get("COLUMNS") or 80)
+        )
+        return RichConsole(
+            file=stream, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False
+        )

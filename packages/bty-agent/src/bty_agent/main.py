@@ -53,7 +53,7 @@ def _say_failure(console: Console, error: BtyError) -> None:
 def _terminated_like_interrupted() -> Iterator[None]:
     """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
@@ -65,5 +65,3 @@ def _terminated_like_interrupted() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-

@@ -59,8 +59,12 @@ class Refusals(Refused):
 
     def __init__(self, reasons: Sequence[Refused]) -> None:
         first = reasons[0]
-        message = first.message if len(reasons) == 1 else "; ".join(reason.message for reason in reasons)
-        super().__init__(message, hint=next((reason.hint for reason in reasons if reason.hint), None))
+        message = (
+            first.message if len(reasons) == 1 else "; ".join(reason.message for reason in reasons)
+        )
+        super().__init__(
+            message, hint=next((reason.hint for reason in reasons if reason.hint), None)
+        )
         self.reasons = tuple(reasons)
         self.code = first.code
 

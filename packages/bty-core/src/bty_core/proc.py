@@ -21,12 +21,14 @@ PACKAGES = {
 
 
 def find(program: str) -> str:
-    """Return the path of `program`, also from the system directories that a user's PATH lacks; raise `ProgramMissing`."""
+    """Return the path of `program`, system directories included; raise `ProgramMissing`."""
     path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/sbin"
     found = shutil.which(program, path=path)
     if found is None:
         package = PACKAGES.get(program, program)
-        raise ProgramMissing(f"{program} is not installed", hint=f"install it: apt install {package}")
+        raise ProgramMissing(
+            f"{program} is not installed", hint=f"install it: apt install {package}"
+        )
     return found
 
 
@@ -36,14 +38,18 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    argv: Sequence[str | PathLike[str]], *, timeout: float, stdin: bytes = b"", ok: Sequence[int] = (0,)
+    argv: Sequence[str | PathLike[str]],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    ok: Sequence[int] = (0,),
 ) -> str:
     """Run `argv` to its end and return its standard output.
 
     `timeout` is in seconds. The program gets a process group of its own, which is killed as a whole when time is up
     or the caller is interrupted. Raises `ProgramMissing`, or `CommandFailed` with the command as it can be typed.
     """
-    words = [find(fspath(argv[0])), *map(fspath, argv[1:])]
+    words = [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]]
     typed = join([fspath(argv[0]), *words[1:]])
     process = subprocess.Popen(
         words,
@@ -68,7 +74,6 @@ def run(
     return out.decode(errors="replace")
 
 
-
 class Background:
     """A program that serves bty while it works, in a process group of its own.
 
@@ -78,7 +83,7 @@ class Background:
     def __init__(self, argv: Sequence[str | PathLike[str]]) -> None:
         """Start `argv` and return at once; raise `ProgramMissing` where it is not installed."""
         self._process = subprocess.Popen(
-            [find(fspath(argv[0])), *map(fspath, argv[1:])],
+            [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

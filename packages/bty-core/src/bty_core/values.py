@@ -32,7 +32,8 @@ def parse_size(text: str) -> int:
     unit = _UNITS.get(found[2].lower()) if found else None
     if found is None or unit is None:
         raise InvalidValue(
-            f"'{text}' is not a size", hint="write a number with a unit, for example 500G, 16GiB or 4096"
+            f"'{text}' is not a size",
+            hint="write a number with a unit, for example 500G, 16GiB or 4096",
         )
     whole, _, fraction = found[1].partition(".")
     return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
@@ -65,7 +66,9 @@ class Digest:
         """Read ``9f86…`` or ``sha256:9f86…``, in any case; raise `InvalidValue` for anything else."""
         digits = text.strip().lower().removeprefix("sha256:")
         if not re.fullmatch(r"[0-9a-f]{64}", digits):
-            raise InvalidValue(f"'{text}' is not a SHA-256 digest", hint="give the 64 hexadecimal digits")
+            raise InvalidValue(
+                f"'{text}' is not a SHA-256 digest", hint="give the 64 hexadecimal digits"
+            )
         return cls(digits)
 
     def __str__(self) -> str:

@@ -21,5 +21,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         console.out.print(disks_table(found))
     else:
         console.say("bty: this machine shows no disks")
-        console.say("     hint: look for a missing driver with dmesg; bty disks --all shows loop devices too")
+        console.say(
+            "     hint: look for a missing driver with dmesg; bty disks --all shows loop devices too"
+        )
     return Exit.DONE

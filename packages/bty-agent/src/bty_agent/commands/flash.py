@@ -11,8 +11,8 @@ from bty_agent.render.envelope import envelope, plan_wire
 from bty_agent.render.outcome import outcome
 from bty_agent.render.plan import plan_lines
 from bty_agent.render.progress import watcher
+from bty_core.disks.find import find_disk
 from bty_core.disks.model import Kind
-from bty_core.disks.target import find_target
 from bty_core.errors import BtyError, InvalidValue, NeedsRoot, Refusals
 from bty_core.events import Failed
 from bty_core.flash.engine import flash
@@ -25,10 +25,13 @@ from bty_core.images.locate import locate
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Show the plan, ask, and flash."""
     if arguments.json and not arguments.dry_run:
-        raise InvalidValue("--json belongs to --dry-run", hint="--progress ndjson reports a flash as JSON lines")
+        raise InvalidValue(
+            "--json belongs to --dry-run", hint="--progress ndjson reports a flash as JSON lines"
+        )
     if not (arguments.dry_run or arguments.yes or console.can_ask):
         raise InvalidValue(
-            "nobody is there to confirm the flash", hint="look at the plan with --dry-run, then say --yes"
+            "nobody is there to confirm the flash",
+            hint="look at the plan with --dry-run, then say --yes",
         )
     with watcher(arguments.progress, console) as emit:
         try:
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
 
 
 def _plan(arguments: argparse.Namespace) -> FlashPlan:
-    disk = find_target(arguments.target)
+    disk = find_disk(arguments.target)
     image = inspect(locate(arguments.image), arguments.max_window)
     if arguments.sha256 is not None:
         digest: KnownDigest | None = KnownDigest(arguments.sha256, "--sha256")

@@ -22,15 +22,19 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     for entry in read_catalog(root):
         try:
             image = inspect(FileSource(entry.path))
-            form, virtual_size, problem = str(image.format), image.virtual_size, entry.warning
+            form, virtual_size, problem = str(image.format), image.virtual_size, None
         except BtyError as error:
             form, virtual_size, problem = None, None, error.message
         rows.append(ImageRow(entry=entry, format=form, virtual_size=virtual_size, problem=problem))
     if arguments.json:
-        console.data(envelope("list-images", {"root": str(root), "images": [row.wire() for row in rows]}))
+        console.data(
+            envelope("list-images", {"root": str(root), "images": [row.wire() for row in rows]})
+        )
     elif rows:
         console.out.print(images_table(rows))
     else:
         console.say(f"bty: there are no images in {root}")
-        console.say("     hint: copy disk images there, or name another folder with --root or BTY_IMAGE_ROOT")
+        console.say(
+            "     hint: copy disk images there, or name another folder with --root or BTY_IMAGE_ROOT"
+        )
     return Exit.DONE

@@ -8,7 +8,7 @@ from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.bars import reading
 from bty_agent.render.envelope import envelope
-from bty_core.disks.target import find_target
+from bty_core.disks.find import find_disk
 from bty_core.errors import BtyError
 from bty_core.flash.compare import compare
 from bty_core.images.inspect import inspect
@@ -18,7 +18,7 @@ from bty_core.values import size_text
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Compare an image with a disk."""
-    disk = find_target(arguments.target)
+    disk = find_disk(arguments.target)
     image = inspect(locate(arguments.image), arguments.max_window)
     about = {"image": str(image.source), "disk": str(disk.path)}
     try:
@@ -26,7 +26,12 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             moved = compare(image, disk, arguments.max_window, tick)
     except BtyError as error:
         if arguments.json:
-            console.data(envelope("verify", {**about, "equal": False, "code": error.code, "message": error.message}))
+            console.data(
+                envelope(
+                    "verify",
+                    {**about, "equal": False, "code": error.code, "message": error.message},
+                )
+            )
         raise
     if arguments.json:
         facts = {"equal": True, "bytes_compared": moved.decoded_bytes, "sha256": moved.sha256}

@@ -12,13 +12,12 @@ from rich.text import Text
 
 from bty_agent.console import Console
 from bty_agent.render.words import plain
-from bty_core.events import Done, Emit, Event, Failed, Retrying, Started
+from bty_core.events import Emit, Event, Retrying
 from bty_core.flash.fold import FlashState, Phase, advance
 from bty_core.flash.transfer import Meter
 from bty_core.values import size_text
 
 _SCALE = 10_000
-_NAMES = {Phase.RETRYING: "waiting", Phase.WRITING: "writing", Phase.VERIFYING: "verifying"}
 
 
 class _Facts(ProgressColumn):
@@ -30,7 +29,12 @@ class _Facts(ProgressColumn):
 
 def _new_bars(console: Console) -> Bars:
     # Columns of a fixed width do not jump.
-    return Bars(TextColumn("{task.description:<9}"), BarColumn(bar_width=None), _Facts(), console=console.err)
+    return Bars(
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=None),
+        _Facts(),
+        console=console.err,
+    )
 
 
 @contextmanager
@@ -39,39 +43,67 @@ def bars(console: Console) -> Iterator[Emit]:
 
     The bars are there from the first event of a flash to its last; before and after, the terminal is untouched.
     """
-    drawn = _new_bars(console)
-    state = FlashState()
-    writing: TaskID | None = None
-    verifying: TaskID | None = None
-
-    def emit(event: Event) -> None:
-        nonlocal state, writing, verifying
-        state = advance(state, event, monotonic())
-        match event:
-            case Started():
-                writing = drawn.add_task("writing", total=None, facts="")
-                drawn.start()
-            case Retrying():
-                drawn.console.print(f"bty: {plain(event.reason)}; going on in {event.wait_seconds:g} s")
-            case Done() | Failed():
-                drawn.stop()
-        if state.phase is Phase.VERIFYING:
-            if verifying is None:
-                if writing is not None:
-                    _finish(drawn, writing, state)
-                verifying = drawn.add_task("verifying", total=None, facts="")
-            _update(drawn, verifying, state)
-        elif state.phase in _NAMES and writing is not None:
-            _update(drawn, writing, state)
-        elif state.phase is Phase.FINISHING:
-            last = writing if verifying is None else verifying
-            if last is not None:
-                _finish(drawn, last, state)
-
+    drawing = _Drawing(console)
     try:
-        yield emit
+        yield drawing.emit
     finally:
-        drawn.stop()
+        drawing.bars.stop()
+
+
+class _Drawing:
+    """The bars of one flash, and the state that they show."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = _new_bars(console)
+        self._state = FlashState()
+        self._tasks: dict[str, TaskID] = {}
+
+    def emit(self, event: Event) -> None:
+        state = self._state = advance(self._state, event, monotonic())
+        if isinstance(event, Retrying):
+            reason = plain(event.reason)
+            self.bars.console.print(f"bty: {reason}; going on in {event.wait_seconds:g} s")
+        if state.phase is Phase.WRITING and not self._tasks:
+            self.bars.start()
+        if state.phase in (Phase.DONE, Phase.FAILED):
+            self.bars.stop()
+        elif state.phase is Phase.FINISHING:
+            self._finish()
+        elif state.phase is Phase.VERIFYING:
+            if "verifying" not in self._tasks:
+                self._finish()
+            self._update("verifying")
+        elif state.phase is not Phase.WAITING:
+            self._update("writing")
+
+    def _update(self, name: str) -> None:
+        state = self._state
+        if name not in self._tasks:
+            self._tasks[name] = self.bars.add_task(name, total=None, facts="")
+        fraction, left = state.fraction, state.seconds_left
+        facts = [
+            f"{fraction:4.0%}" if fraction is not None else "",
+            f"{size_text(state.disk_bytes):>7}",
+            f"{size_text(round(state.rate)) + '/s':>9}" if state.rate else " " * 9,
+            f"{_clock(left):>5} left" if left is not None else " " * 10,
+            f"{state.bottleneck or '':<13}",
+        ]
+        self.bars.update(
+            self._tasks[name],
+            description="waiting" if state.phase is Phase.RETRYING else name,
+            total=_SCALE if fraction is not None else None,
+            completed=round((fraction or 0) * _SCALE),
+            facts=" ".join(facts),
+        )
+
+    def _finish(self) -> None:
+        """Show the newest bar as complete."""
+        if not self._tasks:
+            return
+        *_, task = self._tasks.values()
+        total = size_text(self._state.total_bytes or self._state.disk_bytes)
+        facts = f"{'100%':>4} {total:>7}{' ' * 35}"
+        self.bars.update(task, total=_SCALE, completed=_SCALE, facts=facts)
 
 
 @contextmanager
@@ -82,7 +114,9 @@ def reading(
     if kind == "none" or not console.stderr.isatty():
         yield lambda _: None
         return
-    with Bars(TextColumn("{task.description}"), BarColumn(bar_width=None), _Facts(), console=console.err) as drawn:
+    with Bars(
+        TextColumn("{task.description}"), BarColumn(bar_width=None), _Facts(), console=console.err
+    ) as drawn:
         task = drawn.add_task(plain(what), total=total, facts="")
         began = monotonic()
 
@@ -92,29 +126,6 @@ def reading(
             drawn.update(task, completed=meter.source_bytes, facts=facts)
 
         yield tick
-
-
-def _update(drawn: Bars, task: TaskID, state: FlashState) -> None:
-    fraction, left = state.fraction, state.seconds_left
-    facts = [
-        f"{fraction:4.0%}" if fraction is not None else "",
-        f"{size_text(state.disk_bytes):>7}",
-        f"{size_text(round(state.rate)) + '/s':>9}" if state.rate else " " * 9,
-        f"{_clock(left):>5} left" if left is not None else " " * 10,
-        f"{state.bottleneck or '':<13}",
-    ]
-    drawn.update(
-        task,
-        description=_NAMES[state.phase],
-        total=_SCALE if fraction is not None else None,
-        completed=round((fraction or 0) * _SCALE),
-        facts=" ".join(facts),
-    )
-
-
-def _finish(drawn: Bars, task: TaskID, state: FlashState) -> None:
-    total = state.total_bytes or state.disk_bytes
-    drawn.update(task, total=_SCALE, completed=_SCALE, facts=f"100% {size_text(total):>7}{' ' * 35}")
 
 
 def _clock(seconds: float) -> str:

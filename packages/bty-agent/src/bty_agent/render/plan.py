@@ -14,7 +14,9 @@ from bty_core.values import size_text
 
 def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
     """Return the plan, line by line."""
-    digest = f"{plan.digest.digest}\n         from {plan.digest.origin}" if plan.digest else "not known"
+    digest = (
+        f"{plan.digest.digest}\n         from {plan.digest.origin}" if plan.digest else "not known"
+    )
     lines = [
         f"image    {plain(str(plan.image.source))}",
         f"         {image_facts(plan.image)}",
@@ -32,7 +34,11 @@ def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
 def image_facts(image: Image) -> str:
     """Return format, sizes and partition table of an image."""
     stored = f"{size_text(image.size)}" if image.size is not None else "of unknown size"
-    disk = f"{size_text(image.virtual_size)} on the disk" if image.virtual_size is not None else "size on the disk unknown"
+    disk = (
+        f"{size_text(image.virtual_size)} on the disk"
+        if image.virtual_size is not None
+        else "size on the disk unknown"
+    )
     return f"{image.format}, {stored}, {disk}, {table_facts(image.table)}"
 
 

@@ -15,7 +15,7 @@ from bty_core.flash.compare import Measured
 from bty_core.images.catalog import CatalogEntry
 from bty_core.images.digest import KnownDigest
 from bty_core.images.inspect import Image
-from bty_core.machine.inventory import Inventory
+from bty_core.machine.model import Inventory
 from bty_core.values import size_text
 
 
@@ -56,6 +56,7 @@ class ImageRow:
             "sha256": digest.digest.hex if digest else None,
             "description": self.entry.description,
             "problem": self.problem,
+            "warnings": list(self.entry.warnings),
         }
 
 
@@ -69,7 +70,7 @@ def images_table(rows: Sequence[ImageRow]) -> Table:
             size_text(row.entry.size),
             size_text(row.virtual_size) if row.virtual_size is not None else "unknown",
             "known" if row.entry.digest else "-",
-            plain(row.problem or row.entry.description or ""),
+            plain(row.problem or row.entry.description or "; ".join(row.entry.warnings)),
         )
     return table
 
@@ -85,12 +86,19 @@ def image_table(image: Image, known: KnownDigest | None, measured: Measured | No
         if image.format.compressed:
             table.add_row("decoded", measured.disk_sha256)
     if known is not None:
-        right = "" if measured is None else (" (equal)" if measured.sha256 == known.digest.hex else " (DIFFERENT)")
+        right = (
+            ""
+            if measured is None
+            else (" (equal)" if measured.sha256 == known.digest.hex else " (DIFFERENT)")
+        )
         table.add_row("expected", f"{known.digest.hex} from {known.origin}{right}")
     table.add_row("table", table_facts(image.table))
     for part in image.table.partitions if image.table else ():
         name = f' "{plain(part.name)}"' if part.name else ""
-        table.add_row(f"  {part.number}", f"{size_text(part.size)} at {size_text(part.start)}, {part.type}{name}")
+        table.add_row(
+            f"  {part.number}",
+            f"{size_text(part.size)} at {size_text(part.start)}, {part.type}{name}",
+        )
     return table
 
 
@@ -107,7 +115,10 @@ def _flat(wire: dict[str, Any]) -> Iterable[tuple[str, str]]:
         name = key.removesuffix("_bytes").replace("_", " ")
         if isinstance(value, list):
             for item in value:
-                yield name.removesuffix("s"), ", ".join(_said(each, one) for each, one in item.items() if one)
+                yield (
+                    name.removesuffix("s"),
+                    ", ".join(_said(each, one) for each, one in item.items() if one),
+                )
         elif isinstance(value, dict):
             yield name, ", ".join(_said(each, one) for each, one in value.items() if one)
         else:

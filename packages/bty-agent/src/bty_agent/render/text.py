@@ -34,13 +34,19 @@ def lines(console: Console) -> Emit:
                 if step != said and step[1]:
                     console.say(f"bty: {status(state)}")
                 said = step
+            case _:
+                pass
 
     return emit
 
 
 def status(state: FlashState) -> str:
     """Return a flash in one line: ``writing 40 %, 1.20 GB, 412 MB/s, 12 s left, disk-bound``."""
-    done = f"{state.phase} {state.fraction:.0%}".replace("%", " %") if state.fraction is not None else str(state.phase)
+    done = (
+        f"{state.phase} {state.fraction:.0%}".replace("%", " %")
+        if state.fraction is not None
+        else str(state.phase)
+    )
     left = state.seconds_left
     facts = [
         done,

@@ -11,14 +11,17 @@ _LISTED = 4
 
 def plain(text: str) -> str:
     """Return `text` fit for a terminal: a label on a disk must not move the cursor."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def contents(disk: Disk) -> str:
     """Return what is on a disk now: ``gpt: vfat "ESP" 64 MB, ext4 "root" 20 GB``."""
     if disk.partitions:
         parts = [
-            f"{_filesystem(part.filesystem, part.label)} {size_text(part.size)}" for part in disk.partitions[:_LISTED]
+            f"{_filesystem(part.filesystem, part.label)} {size_text(part.size)}"
+            for part in disk.partitions[:_LISTED]
         ]
         more = len(disk.partitions) - _LISTED
         listed = ", ".join(parts) + (f" and {more} more" if more > 0 else "")

@@ -65,7 +65,9 @@ class Disk:
     logical_sector: int  # bytes
     physical_sector: int  # bytes
     device: tuple[int, int]  # major, minor; (0, 0) for a file
-    diskseq: int | None  # grows with each attachment, so that a replaced disk is noticed; None on old kernels
+    diskseq: (
+        int | None
+    )  # grows with each attachment, so that a replaced disk is noticed; None on old kernels
     model: str | None
     serial: str | None
     wwn: str | None

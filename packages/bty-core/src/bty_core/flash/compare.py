@@ -25,7 +25,11 @@ class Measured:
 
 
 def compare(
-    image: Image, disk: Disk, max_window: int, tick: Callable[[Meter], None], cancel: Flag | None = None
+    image: Image,
+    disk: Disk,
+    max_window: int,
+    tick: Callable[[Meter], None],
+    cancel: Flag | None = None,
 ) -> Moved:
     """Compare each byte of `image` with the start of `disk`, past the page cache.
 
@@ -33,10 +37,14 @@ def compare(
     """
     with Target(disk, write=False) as target:
         target.forget_cache()
-        return transfer(_request(image, max_window), _Comparing(target, image.name), tick, cancel or Flag())
+        return transfer(
+            _request(image, max_window), _Comparing(target, image.name), tick, cancel or Flag()
+        )
 
 
-def measure(image: Image, max_window: int, tick: Callable[[Meter], None], cancel: Flag | None = None) -> Measured:
+def measure(
+    image: Image, max_window: int, tick: Callable[[Meter], None], cancel: Flag | None = None
+) -> Measured:
     """Read and decode all of `image`; raises what reading it raises."""
     taker = _Measuring()
     moved = transfer(_request(image, max_window), taker, tick, cancel or Flag())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Event as Flag
 from time import monotonic
 
@@ -120,7 +121,11 @@ class _Flash:
             # A refusal promises that nothing was written.
             error = WriteFailed(error.message, hint=error.hint)
         path = self._plan.disk.path
-        error.aftermath = f"{path} does not boot now; flash it again" if self.begun else f"nothing was written to {path}"
+        error.aftermath = (
+            f"{path} does not boot now; flash it again"
+            if self.begun
+            else f"nothing was written to {path}"
+        )
         return error
 
     def take(self, chunk: Chunk) -> None:
@@ -205,7 +210,5 @@ def _settle(disk: Disk) -> None:
     """Wait until udev has made the names of the new partitions; where there is no udev there is nothing to wait for."""
     if disk.kind is Kind.FILE:
         return
-    try:
+    with suppress(ProgramMissing, CommandFailed):
         proc.run(["udevadm", "settle", f"--timeout={_SETTLE_SECONDS}"], timeout=_SETTLE_SECONDS + 5)
-    except (ProgramMissing, CommandFailed):
-        pass

@@ -12,7 +12,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Stopped(Exception):  # noqa: N818  # not a failure: the way out of a thread whose work is not needed any more
+class Stopped(
+    Exception
+):  # not a failure: the way out of a thread whose work is not needed any more
     """Another part of the flow failed, or somebody cancelled; leave quietly."""
 
 

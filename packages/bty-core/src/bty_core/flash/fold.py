@@ -115,7 +115,12 @@ def advance(state: FlashState, event: Event, now: float) -> FlashState:
         case Verifying():
             return _verified(state, event, now)
         case Synced():
-            return replace(state, phase=Phase.FINISHING, disk_bytes=event.disk_bytes, total_bytes=event.disk_bytes)
+            return replace(
+                state,
+                phase=Phase.FINISHING,
+                disk_bytes=event.disk_bytes,
+                total_bytes=event.disk_bytes,
+            )
         case Done():
             total = event.bytes_written + event.bytes_skipped
             return replace(state, phase=Phase.DONE, disk_bytes=total, total_bytes=total, samples=())

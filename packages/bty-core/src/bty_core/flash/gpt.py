@@ -38,7 +38,10 @@ def move_backup(head: bytes, disk_size: int) -> MovedGpt | None:
         or len(table) != count * entry_size
         or crc32(table) != entries_sum
     ):
-        raise ImageCorrupt("the GPT of the image has wrong checksums", hint="mend the image with sgdisk, or fetch it again")
+        raise ImageCorrupt(
+            "the GPT of the image has wrong checksums",
+            hint="mend the image with sgdisk, or fetch it again",
+        )
     last = disk_size // sector - 1
     table_sectors = -(-len(table) // sector)
     old_backup = struct.unpack_from("<Q", header, 32)[0]

@@ -82,7 +82,10 @@ def warnings(plan: FlashPlan, firmware: str | None) -> list[str]:
             f"no digest of {image.name} is known: only damage that its format shows will be found",
         ),
         (
-            table is not None and table.kind is TableKind.GPT and larger and not plan.options.fix_gpt,
+            table is not None
+            and table.kind is TableKind.GPT
+            and larger
+            and not plan.options.fix_gpt,
             "the backup of the GPT will not be at the end of the disk; --fix-gpt moves it there",
         ),
     ]
@@ -92,5 +95,3 @@ def warnings(plan: FlashPlan, firmware: str | None) -> list[str]:
 def firmware() -> str:
     """Return "uefi" or "bios": how this machine was started."""
     return "uefi" if Path("/sys/firmware/efi").exists() else "bios"
-
-

@@ -13,7 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from bty_core.disks.model import Disk, Kind
-from bty_core.errors import DiskBusy, DiskChanged, DiskNotFound, DiskReadOnly, NeedsRoot, NotADisk, WriteFailed
+from bty_core.errors import (
+    DiskBusy,
+    DiskChanged,
+    DiskNotFound,
+    DiskReadOnly,
+    NeedsRoot,
+    NotADisk,
+    WriteFailed,
+)
 from bty_core.flash import kernel
 from bty_core.values import MIB, size_text
 
@@ -160,7 +168,10 @@ class Target:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -170,7 +181,7 @@ class Target:
         if self.is_file:
             flags |= os.O_CREAT if write else 0
         elif write:
-            # On a block device O_EXCL without O_CREAT asks for it alone: mounts and other careful programs are kept out.
+            # On a block device, O_EXCL asks for it alone: mounts and careful programs are kept out.
             flags |= os.O_EXCL
         try:
             try:
@@ -191,16 +202,22 @@ class Target:
         match error.errno:
             case errno.EBUSY:
                 return DiskBusy(
-                    f"{path} is in use by another program", hint="unmount it, or wait for the other flash to end"
+                    f"{path} is in use by another program",
+                    hint="unmount it, or wait for the other flash to end",
                 )
             case errno.EACCES | errno.EPERM if not self.is_file:
-                return NeedsRoot(f"{path} cannot be opened: {error.strerror}", hint="run bty as root, or with sudo")
+                return NeedsRoot(
+                    f"{path} cannot be opened: {error.strerror}",
+                    hint="run bty as root, or with sudo",
+                )
             case errno.EROFS | errno.EACCES | errno.EPERM:
                 return DiskReadOnly(f"{path} cannot be written: {error.strerror}")
             case errno.ENOENT:
                 return DiskNotFound(f"{path} is gone", hint="list the disks again with: bty disks")
             case code if code in _GONE:
-                return DiskChanged(f"{path} is gone or has no medium", hint="list the disks again with: bty disks")
+                return DiskChanged(
+                    f"{path} is gone or has no medium", hint="list the disks again with: bty disks"
+                )
             case _:
                 return WriteFailed(f"{path} cannot be opened: {error.strerror}")
 
@@ -212,7 +229,8 @@ class Target:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DiskBusy(
-                    f"{self.disk.path} is in use by another program", hint="wait for the other flash to end"
+                    f"{self.disk.path} is in use by another program",
+                    hint="wait for the other flash to end",
                 ) from None
 
     def _check_identity(self, write: bool) -> None:
@@ -221,9 +239,13 @@ class Target:
         device = (os.major(facts.st_rdev), os.minor(facts.st_rdev))
         hint = "make the plan again"
         if not stat.S_ISBLK(facts.st_mode) or device != planned.device:
-            raise DiskChanged(f"{planned.path} is another device than when the plan was made", hint=hint)
+            raise DiskChanged(
+                f"{planned.path} is another device than when the plan was made", hint=hint
+            )
         if planned.diskseq is not None and kernel.disk_sequence(self._fd) != planned.diskseq:
-            raise DiskChanged(f"the disk at {planned.path} was replaced after the plan was made", hint=hint)
+            raise DiskChanged(
+                f"the disk at {planned.path} was replaced after the plan was made", hint=hint
+            )
         if self.size != planned.size:
             raise DiskChanged(
                 f"{planned.path} has {size_text(self.size or 0)} now and had {size_text(planned.size)}"
@@ -231,7 +253,9 @@ class Target:
                 hint=hint,
             )
         if write and kernel.is_read_only(self._fd):
-            raise DiskReadOnly(f"{planned.path} is read-only", hint="look for a write-protect switch")
+            raise DiskReadOnly(
+                f"{planned.path} is read-only", hint="look for a write-protect switch"
+            )
         if write:
             # What udev and other tools that follow systemd's locking rule respect.
             with suppress(OSError):
@@ -252,7 +276,8 @@ class Target:
         elif error.errno == errno.ENOSPC:
             why, hint = "no space left", "make room where it is stored, then flash it again"
         else:
-            why, hint = error.strerror or str(error), "the disk may be failing: look at the kernel log and its SMART data"
+            why, hint = (
+                error.strerror or str(error),
+                "the disk may be failing: look at the kernel log and its SMART data",
+            )
         return WriteFailed(f"{doing} {self.disk.path}{where} failed: {why}", hint=hint)
-
-

@@ -89,7 +89,9 @@ def transfer(request: Request, taker: Taker, tick: Callable[[Meter], None], canc
             raise
     tick(run.meter)
     return Moved(
-        run.meter.source_bytes, run.meter.decoded_bytes, run.digest.hexdigest() if request.hashing else None
+        run.meter.source_bytes,
+        run.meter.decoded_bytes,
+        run.digest.hexdigest() if request.hashing else None,
     )
 
 

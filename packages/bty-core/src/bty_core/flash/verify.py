@@ -68,5 +68,5 @@ def read_back(
 
 def _holds(view: memoryview, piece: Written) -> bool:
     if piece.digest is None:
-        return bytearray(len(view)) == view if len(view) != CHUNK else _ZERO_CHUNK == view
+        return bytearray(len(view)) == view if len(view) != CHUNK else view == _ZERO_CHUNK
     return xxhash.xxh3_128_digest(view) == piece.digest

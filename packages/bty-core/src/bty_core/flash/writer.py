@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import xxhash
@@ -58,7 +57,9 @@ class DiskWriter:
         self._image = image
         self._zeros = (0, 0)  # a run of zeros that is not on the disk yet: start, end
         size = target.size
-        self._held_areas = [(0, HEAD)] if size is None else [(0, HEAD), (max(HEAD, size - HEAD), size)]
+        self._held_areas = (
+            [(0, HEAD)] if size is None else [(0, HEAD), (max(HEAD, size - HEAD), size)]
+        )
 
     @property
     def head(self) -> bytes:
@@ -71,7 +72,8 @@ class DiskWriter:
         size = target.old_size
         areas = [(0, HEAD), (max(HEAD, size - HEAD), size)]
         areas += [
-            (part.start, part.start + min(_SIGNATURE_BYTES, part.size)) for part in target.disk.partitions
+            (part.start, part.start + min(_SIGNATURE_BYTES, part.size))
+            for part in target.disk.partitions
         ]
         for start, end in areas:
             if start < min(end, size):
@@ -119,7 +121,9 @@ class DiskWriter:
         if offset + length <= self.total:
             self._target.zero(offset, length)
         self.held = [
-            Held(0, moved.head) if part.offset == 0 else Held(part.offset, part.data[: moved.backup_at - part.offset])
+            Held(0, moved.head)
+            if part.offset == 0
+            else Held(part.offset, part.data[: moved.backup_at - part.offset])
             for part in self.held
             if part.offset < moved.backup_at
         ]
@@ -200,13 +204,13 @@ def _is_zero(view: memoryview) -> bool:
 
 def _runs(view: memoryview) -> list[tuple[int, int, bool]]:
     """Cut `view` into runs of data and of zeros that are worth handing to the device: start, end, whether zeros."""
-    if len(view) == len(_ZERO_CHUNK) and _ZERO_CHUNK == view:
+    if len(view) == len(_ZERO_CHUNK) and view == _ZERO_CHUNK:
         return [(0, len(view), True)]
     runs: list[tuple[int, int, bool]] = []
     for at in range(0, len(view), _BLOCK):
         block = view[at : at + _BLOCK]
         # any() goes byte by byte, which is good enough for the end of an image.
-        zero = _ZERO_BLOCK == block if len(block) == _BLOCK else not any(block)
+        zero = block == _ZERO_BLOCK if len(block) == _BLOCK else not any(block)
         end = at + len(block)
         if zero:
             _extend(runs, at, end, zero=True)

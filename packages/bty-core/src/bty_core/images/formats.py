@@ -48,17 +48,33 @@ _REFUSED = (
     (rb"!<arch>\n", "an ar archive or Debian package", _UNPACK),
     (rb"07070[127]", "a cpio archive", _UNPACK),
     (rb"\xed\xab\xee\xdb", "an RPM package", _UNPACK),
-    (rb"MSWIM\x00\x00\x00", "a Windows WIM archive", "apply it with wimlib or DISM; flash a disk image instead"),
+    (
+        rb"MSWIM\x00\x00\x00",
+        "a Windows WIM archive",
+        "apply it with wimlib or DISM; flash a disk image instead",
+    ),
     (rb"KDMV|COWD|# Disk DescriptorFile", "a VMware VMDK disk", _CONVERT),
     (rb"vhdxfile", "a Hyper-V VHDX disk", _CONVERT),
     (rb"conectix", "a Hyper-V VHD disk", _CONVERT),
     (rb"(?s:.{64})\x7f\x10\xda\xbe", "a VirtualBox VDI disk", _CONVERT),
     (rb"\x3a\xff\x26\xed", "an Android sparse image", "turn it into a plain image with simg2img"),
-    (rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18", "compressed with LZ4, which bty does not read", _DECOMPRESS),
+    (
+        rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18",
+        "compressed with LZ4, which bty does not read",
+        _DECOMPRESS,
+    ),
     (rb"LZIP\x01", "compressed with lzip, which bty does not read", _DECOMPRESS),
     (rb"\x1f[\x9d\xa0]", "compressed with compress, which bty does not read", _DECOMPRESS),
-    (rb"\x5d\x00\x00(?s:.)(?s:.)(\xff{8}|(?s:.){5}\x00{3})", "an LZMA file of the old kind", _DECOMPRESS),
-    (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|\?xml)", "an HTML or XML page", _FETCH),
+    (
+        rb"\x5d\x00\x00(?s:.)(?s:.)(\xff{8}|(?s:.){5}\x00{3})",
+        "an LZMA file of the old kind",
+        _DECOMPRESS,
+    ),
+    (
+        rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|\?xml)",
+        "an HTML or XML page",
+        _FETCH,
+    ),
     (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file itself: git lfs pull"),
 )
 _REFUSED_PATTERNS = tuple((re.compile(pattern), what, hint) for pattern, what, hint in _REFUSED)
@@ -81,7 +97,9 @@ def refuse_decoded(head: bytes, name: str, outer: Format) -> None:
     refuse_non_disk(head, where)
     inner = next((form for pattern, form in _MAGIC if pattern.match(head)), None)
     if inner is not None:
-        raise ImageRefused(f"{where} holds {inner} data, not a disk", hint=f"take off one layer: decompress {name}")
+        raise ImageRefused(
+            f"{where} holds {inner} data, not a disk", hint=f"take off one layer: decompress {name}"
+        )
 
 
 def refuse_non_disk(head: bytes, what: str) -> None:

@@ -40,6 +40,7 @@ def inspect(source: Source, max_window: int = MAX_WINDOW) -> Image:
     try:
         start = _Start(stream, source.name)
         form = sniff(start.peek(SNIFF_BYTES), source.name)
+        virtual_size: int | None
         if form is Format.QCOW2:
             virtual_size, head = _qcow2(source, start.peek(qcow2.HEADER_BYTES))
         else:
@@ -99,7 +100,9 @@ def _decoded_head(source: Source, form: Format, start: _Start, max_window: int) 
     head = bytes(room[: fill(decoder(form, start, max_window), room)])
     if form.compressed:
         if not head:
-            raise ImageCorrupt(f"the {form} stream in {source.name} is empty", hint="fetch or make it again")
+            raise ImageCorrupt(
+                f"the {form} stream in {source.name} is empty", hint="fetch or make it again"
+            )
         refuse_decoded(head[:SNIFF_BYTES], source.name, form)
     return head
 

@@ -6,7 +6,7 @@ import bz2
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from isal import igzip_lib
 
@@ -47,7 +47,8 @@ CODECS = {
         b"\x1f\x8b",
         1,
         lambda _: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
-        (igzip_lib.IsalError, ValueError),
+        # The stubs take the class for an instance of it.
+        (cast("type[Exception]", igzip_lib.IsalError), ValueError),
     ),
     Format.XZ: Codec(
         Format.XZ,
@@ -57,7 +58,9 @@ CODECS = {
         lambda limit: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limit + 2**20),
         (lzma.LZMAError,),
     ),
-    Format.BZIP2: Codec(Format.BZIP2, b"BZh", 0, lambda _: bz2.BZ2Decompressor(), (OSError, ValueError)),
+    Format.BZIP2: Codec(
+        Format.BZIP2, b"BZh", 0, lambda _: bz2.BZ2Decompressor(), (OSError, ValueError)
+    ),
 }
 
 

@@ -52,7 +52,14 @@ class NbdExport:
         self._folder = tempfile.TemporaryDirectory(prefix="bty-nbd-")
         address = Path(self._folder.name) / "socket"
         self._program = Background(
-            ["qemu-nbd", "--read-only", f"--format={driver}", f"--socket={address}", "--", path.absolute()]
+            [
+                "qemu-nbd",
+                "--read-only",
+                f"--format={driver}",
+                f"--socket={address}",
+                "--",
+                path.absolute(),
+            ]
         )
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(_REPLY_SECONDS)
@@ -78,7 +85,9 @@ class NbdExport:
                 self._receive_chunk()
             within = self._at % _REQUEST_BYTES
             step = min(first.length - within, len(view) - done)
-            view[done : done + step] = bytes(step) if first.data is None else first.data[within : within + step]
+            view[done : done + step] = (
+                bytes(step) if first.data is None else first.data[within : within + step]
+            )
             if within + step == first.length:
                 del self._pending[self._at - within]
             self._at += step
@@ -110,7 +119,10 @@ class NbdExport:
             self._receive(length)
         else:
             said = self._receive(length)
-            message = said[6:].decode(errors="replace").strip() or f"error {struct.unpack_from('>I', said)[0]}"
+            message = (
+                said[6:].decode(errors="replace").strip()
+                or f"error {struct.unpack_from('>I', said)[0]}"
+            )
             raise ImageCorrupt(
                 f"QEMU cannot read {self._name} near byte {handle} of the disk in it: {message}",
                 hint="look at it with qemu-img check, or fetch it again",
@@ -120,7 +132,9 @@ class NbdExport:
     def close(self) -> None:
         """Leave; qemu-nbd ends with its only client, and is killed if it does not."""
         with suppress(OSError):
-            self._socket.sendall(struct.pack(">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_DISCONNECT, 0, 0, 0))
+            self._socket.sendall(
+                struct.pack(">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_DISCONNECT, 0, 0, 0)
+            )
         self._socket.close()
         self._program.stop()
         self._folder.cleanup()
@@ -137,7 +151,9 @@ class NbdExport:
                         hint="look at it with qemu-img check, or fetch it again",
                     ) from None
                 if time.monotonic() > deadline:
-                    raise CommandFailed(f"qemu-nbd did not answer within {_START_SECONDS:g} s") from None
+                    raise CommandFailed(
+                        f"qemu-nbd did not answer within {_START_SECONDS:g} s"
+                    ) from None
                 time.sleep(0.01)
             else:
                 return
@@ -183,7 +199,9 @@ class NbdExport:
             try:
                 got = self._socket.recv_into(view)
             except TimeoutError:
-                raise CommandFailed(f"qemu-nbd gave nothing of {self._name} for {_REPLY_SECONDS:g} s") from None
+                raise CommandFailed(
+                    f"qemu-nbd gave nothing of {self._name} for {_REPLY_SECONDS:g} s"
+                ) from None
             if not got:
                 raise ImageCorrupt(
                     f"QEMU stopped while reading {self._name}: {self._last_words()}",

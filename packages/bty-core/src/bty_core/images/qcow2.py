@@ -32,7 +32,9 @@ def read_header(head: bytes, name: str) -> Qcow2Header:
         raise ImageCorrupt(f"{name} ends inside its qcow2 header", hint="fetch it again")
     version, backing, size, crypt = struct.unpack_from(">4xIQ8xQI", head)
     if version not in (2, 3):
-        raise ImageRefused(f"{name} is qcow2 of version {version}", hint="convert it: qemu-img convert -O qcow2")
+        raise ImageRefused(
+            f"{name} is qcow2 of version {version}", hint="convert it: qemu-img convert -O qcow2"
+        )
     features = struct.unpack_from(">Q", head, 72)[0] if version == 3 and len(head) >= 80 else 0
     return Qcow2Header(
         virtual_size=size,
@@ -53,7 +55,10 @@ def refuse_incomplete(header: Qcow2Header, name: str) -> None:
     if header.encrypted:
         raise ImageRefused(f"{name} is encrypted", hint="decrypt it first with qemu-img convert")
     if header.corrupt:
-        raise ImageCorrupt(f"{name} is marked as corrupt", hint="mend it with qemu-img check -r all, or fetch it again")
+        raise ImageCorrupt(
+            f"{name} is marked as corrupt",
+            hint="mend it with qemu-img check -r all, or fetch it again",
+        )
 
 
 class Qcow2Decoder:
@@ -87,6 +92,9 @@ class Qcow2Decoder:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

@@ -69,7 +69,9 @@ def read_table(head: bytes) -> ImageTable | None:
 
 
 def _read_gpt(head: bytes, sector_size: int) -> ImageTable:
-    backup_lba, entries_lba, count, entry_size = struct.unpack_from("<32xQ32xQII", head, sector_size)
+    backup_lba, entries_lba, count, entry_size = struct.unpack_from(
+        "<32xQ32xQII", head, sector_size
+    )
     partitions = []
     for number in range(1, min(count, 1024) + 1):
         entry = head[entries_lba * sector_size + (number - 1) * entry_size :][:entry_size]
@@ -105,7 +107,13 @@ def _read_dos(head: bytes) -> ImageTable | None:
             return None
         if kind and count:
             partitions.append(
-                TablePartition(number=number, start=first * 512, size=count * 512, type=f"0x{kind:02x}", name=None)
+                TablePartition(
+                    number=number,
+                    start=first * 512,
+                    size=count * 512,
+                    type=f"0x{kind:02x}",
+                    name=None,
+                )
             )
     if not partitions or all(part.type == _MBR_PROTECTIVE for part in partitions):
         return None

@@ -109,7 +109,9 @@ class FrameWalker:
         window_bytes, dictionary_bytes, size_bytes = _header_fields(self._descriptor)
         content: int | None = None
         if size_bytes:
-            content = int.from_bytes(field[-size_bytes:], "little") + (256 if size_bytes == 2 else 0)
+            content = int.from_bytes(field[-size_bytes:], "little") + (
+                256 if size_bytes == 2 else 0
+            )
         if window_bytes:
             base = 1 << (10 + (field[0] >> 3))
             window = base + (base >> 3) * (field[0] & 7)
