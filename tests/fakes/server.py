@@ -35,6 +35,7 @@ class Fault:
 
     drop_after: int | None = None  # bytes of the body, then the connection is closed
     reset: bool = False  # with RST, where it would be FIN
+    silent: bool = False  # no answer at all until the server stops
     stall_after: int | None = None  # bytes of the body, then nothing until the server stops
     extra: bytes = b""  # sent after the body
     status: int | None = None  # answer this, without the image
@@ -245,6 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _image(self, fault: Fault) -> None:
         owner = self.server.owner
+        if fault.silent:
+            owner.stopping.wait()
+            self.close_connection = True
+            return
         data = memoryview(owner.data)
         headers = {"Content-Type": "application/octet-stream"}
         if owner.etag is not None:

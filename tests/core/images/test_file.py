@@ -93,11 +93,22 @@ SHARED_DATA = SHARED.read_bytes()
 def test_a_file_beside(image: Path) -> None:
     image.with_name("SHA256SUMS").write_bytes(b"sums")
     image.with_name("folder.sha256").mkdir()
+    os.mkfifo(image.with_name("pipe.sha256"))
     source = FileSource(image)
 
     assert source.beside("SHA256SUMS") == b"sums"
     assert source.beside("debian.img.sha256") is None
     assert source.beside("folder.sha256") is None
+    assert source.beside("pipe.sha256") is None
+
+
+def test_a_file_beside_that_cannot_be_read(image: Path) -> None:
+    loop = image.with_name("SHA256SUMS")
+    loop.symlink_to(loop)
+
+    with pytest.raises(ImageUnavailable) as caught:
+        FileSource(image).beside("SHA256SUMS")
+    assert str(caught.value) == f"{loop} cannot be opened: Too many levels of symbolic links"
 
 
 def test_a_file_beside_that_is_too_large(image: Path) -> None:
@@ -222,6 +233,10 @@ def test_a_disk_that_fails(image: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*_: object) -> int:
         raise OSError(5, "Input/output error")
 
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(ImageUnavailable) as caught:
+        FileSource(image).read_at(512, 10)
+    assert str(caught.value) == f"{image} cannot be read at byte 512: Input/output error"
     monkeypatch.setattr(os, "preadv", fail)
     with pytest.raises(ImageUnavailable) as caught:
         read(stream, 10)

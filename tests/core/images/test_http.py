@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 import ssl
@@ -13,12 +14,14 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bty_core.errors import BtyError, Cancelled, ImageCorrupt, ImageUnavailable, InvalidValue
 from bty_core.events import Retrying
 from bty_core.images.exchange import HttpSettings, Span
+from bty_core.images.failures import from_requests
 from bty_core.images.http import HttpSource
 from bty_core.images.source import Source, Stream
 from bty_core.proc import run
@@ -241,7 +244,7 @@ def test_a_dropped_link_goes_on_from_the_last_byte(reset: bool, size: int) -> No
             assert at == [70_000, 70_001]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     drops=st.lists(st.tuples(st.integers(0, 60_000), st.booleans()), max_size=6),
     size=st.integers(1_000, 300_000),
@@ -263,7 +266,8 @@ def test_whatever_breaks_the_bytes_are_those_of_the_file(
         data, retries = fetch(HttpSource(server.url, settings=patient), size)
 
         assert data == DATA
-        assert len(retries) == len(drops)
+        if sum(n for n, _ in drops) < len(DATA):
+            assert len(retries) == len(drops)
 
 
 def test_a_stalled_link_goes_on_from_the_last_byte() -> None:
@@ -377,6 +381,13 @@ def test_a_lost_end_of_a_chunked_stream() -> None:
         assert len(retries) == 1
 
 
+def test_a_lost_end_of_a_chunked_part() -> None:
+    faults = [Fault(drop_after=70_000), Fault(drop_after=130_003, framing="chunked")]
+    with ImageServer(DATA, faults=faults) as server:
+        assert fetch(source_of(server))[0] == DATA
+        assert len(server.seen) == 2
+
+
 def test_a_short_answer_without_length_is_noticed_after_a_look() -> None:
     with ImageServer(DATA, faults=[Fault(drop_after=70_000, framing="close")]) as server:
         source = source_of(server)
@@ -398,6 +409,12 @@ def test_no_progress_gives_up() -> None:
 
 def test_a_server_that_stays_silent() -> None:
     with ImageServer(DATA, then=Fault(stall_after=0)) as server:
+        message = "{url} cannot be read: nothing came for 0.3 seconds (4 tries in a row)"
+        check_failure(server, ImageUnavailable, message, RUNS)
+
+
+def test_a_server_that_takes_the_request_and_never_answers() -> None:
+    with ImageServer(DATA, then=Fault(silent=True)) as server:
         message = "{url} cannot be read: nothing came for 0.3 seconds (4 tries in a row)"
         check_failure(server, ImageUnavailable, message, RUNS)
 
@@ -467,6 +484,48 @@ def test_bytes_after_the_last_one(size: int) -> None:
         assert str(caught.value) == (
             f"{server.url} cannot be trusted: the server sent more bytes than it announced"
         )
+
+
+@pytest.mark.parametrize("framing", ["close", "chunked"])
+def test_an_answer_without_length_that_is_longer_than_the_file(framing: str) -> None:
+    longer = Fault(framing=framing, change=ImageChange(data=DATA + b"!" * 9000, etag='"a"'))  # type: ignore[arg-type]
+    with ImageServer(DATA, etag='"a"', faults=[longer]) as server:
+        source = source_of(server)
+        assert source.size == len(DATA)
+        stream = source.open(Retries().append)
+        got = bytearray()
+        view = memoryview(bytearray(4096))
+
+        def read_on() -> None:
+            while True:
+                got.extend(view[: stream.readinto(view)])
+
+        with pytest.raises(ImageCorrupt) as caught:
+            read_on()
+        assert str(caught.value) == (
+            f"{server.url} cannot be trusted: the server sent more bytes than it announced"
+        )
+        assert DATA.startswith(got)
+        stream.close()
+
+
+def test_a_look_at_more_bytes_than_announced() -> None:
+    with ImageServer(b"tiny", look_faults=[Fault(ignore_range=True, length_lie=-1)]) as server:
+        with pytest.raises(ImageCorrupt) as caught:
+            source_of(server).read_at(0, 10)
+        assert str(caught.value) == (
+            f"{server.url} cannot be trusted: the server sent more bytes than it announced"
+        )
+
+
+def test_a_server_that_has_no_first_byte() -> None:
+    with ImageServer(DATA, look_faults=[Fault(status=416)]) as server:
+        with pytest.raises(ImageCorrupt) as caught:
+            _ = source_of(server).size
+        assert str(caught.value) == (
+            f"{server.url} cannot be trusted: the server refuses to send the first bytes"
+        )
+        assert caught.value.hint == LIAR
 
 
 @pytest.mark.parametrize(
@@ -619,8 +678,7 @@ def test_a_host_that_takes_no_connections() -> None:
         for one in waiting:
             one.close()
     assert str(caught.value) == (
-        f"{source} cannot be read: 127.0.0.1:{port} took no connection within 0.1 seconds "
-        "(1 tries in a row)"
+        f"{source} cannot be read: 127.0.0.1:{port} took no connection within 0.1 seconds"
     )
 
 
@@ -665,6 +723,39 @@ def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
         assert fetch(source) == (DATA, [])
         assert server.seen[0].path == "http://images.invalid/images/debian.img"
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (OSError(errno.ENETUNREACH, "no"), "there is no way to images.invalid:80"),
+        (OSError(errno.EHOSTUNREACH, "no"), "there is no way to images.invalid:80"),
+        (BrokenPipeError(), DROPPED),
+        (OSError(errno.EMFILE, "no"), "the request failed (ConnectionError)"),
+    ],
+)
+def test_what_the_network_says(cause: OSError, reason: str) -> None:
+    wrapped = requests.ConnectionError(requests.ConnectionError(cause))
+
+    assert from_requests(wrapped, "http://images.invalid/a.img", 1, 1).reason == reason
+
+
+def test_a_tls_handshake_that_breaks_off() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                with server.accept()[0] as link:
+                    link.recv(4096)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        limits = HttpSettings(tries=2, waits=(0.01,))
+        source = HttpSource(f"https://127.0.0.1:{server.getsockname()[1]}/a.img", settings=limits)
+        with pytest.raises(ImageUnavailable) as caught:
+            source.open(Retries().append)
+        thread.join(5)
+    assert str(caught.value) == f"{source} cannot be read: {DROPPED} (2 tries in a row)"
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "\u2010.example", "*.example", "a..b"])
@@ -882,7 +973,8 @@ def test_closing_ends_a_wait_before_the_next_try() -> None:
 
 
 def test_closing_ends_a_wait_for_an_answer() -> None:
-    with silent_after_one_answer() as url:
+    server = SilentAfterOneAnswer()
+    with server as url:
         quick = HttpSettings(stall_seconds=30, waits=(0.01,))
         stream = HttpSource(url, settings=quick).open(lambda _: None)
         view = memoryview(bytearray(10))
@@ -894,9 +986,10 @@ def test_closing_ends_a_wait_for_an_answer() -> None:
             stream.readinto(view)
         assert 0.2 < time.monotonic() - started < 1.2
         closer.join()
+    assert server.hung_up
 
 
-class silent_after_one_answer:
+class SilentAfterOneAnswer:
     """A server that gives 5 of 10 bytes, and after that takes connections and says nothing."""
 
     def __enter__(self) -> str:
@@ -912,9 +1005,12 @@ class silent_after_one_answer:
         with self.socket.accept()[0] as link:
             link.recv(4096)
             self.over.wait(10)
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+            self.hung_up = link.recv(1) == b""  # nobody waits for this answer any more
 
     def __init__(self) -> None:
         self.over = threading.Event()
+        self.hung_up = False
 
     def __exit__(self, *_: object) -> None:
         self.over.set()

@@ -65,9 +65,11 @@ class FileSource:
         """
         path = self.path.parent / name
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return None
             with path.open("rb") as file:
                 text = file.read(MIB + 1)
-        except (FileNotFoundError, IsADirectoryError):
+        except FileNotFoundError:
             return None
         except OSError as error:
             raise _unreadable(path, error) from error

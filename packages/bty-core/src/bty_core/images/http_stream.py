@@ -70,10 +70,14 @@ class HttpStream(Turn):
 
     def _mend(self, error: LinkError) -> None:
         """Wait before the next try, or give up."""
+        if 0 < self._at == self.total_bytes:
+            self._finish(self._at)  # a chunked answer lost its end, and nothing else
+            return
         settings = self._file.settings
         self._failures += 1
         if not error.again or self._failures >= settings.tries:
-            tries = f" ({self._failures} tries in a row)" if error.again else ""
+            patient = error.again and self._failures > 1
+            tries = f" ({self._failures} tries in a row)" if patient else ""
             what = (
                 f"broke off after {progress(self._at, self.total_bytes)}"
                 if self._at
@@ -110,6 +114,7 @@ class HttpStream(Turn):
                 self._broken = error
                 break
             got += step
+            self._check_length(self._at + got)
             if not step:
                 self._end(self._at + got)
         self._at += got
@@ -123,11 +128,15 @@ class HttpStream(Turn):
         total = self.total_bytes
         if total is not None and at < total:
             self._broken = dropped()
-        elif total is not None and at > total:
-            raise Contradiction(f"the server sent {at} bytes where {total} were announced")
         else:
             self._finish(at)
         self._give_back()
+
+    def _check_length(self, at: int) -> None:
+        """Let no byte through that is past the end: an answer without a length may be endless."""
+        total = self.total_bytes
+        if total is not None and at > total:
+            raise Contradiction("the server sent more bytes than it announced")
 
     def _finish(self, at: int) -> None:
         assert self._version

@@ -24,7 +24,10 @@ class Stream(Protocol):
         """
 
     def close(self) -> None:
-        """Give everything back. May be called from another thread to end a `readinto` that waits."""
+        """Give everything back.
+
+        May be called from another thread to end a `readinto` that waits; that raises `Cancelled`.
+        """
 
 
 class Source(Protocol):
