@@ -15,6 +15,7 @@ from bty_core.errors import CommandFailed, ProgramMissing
 
 # Debian's package for each program that bty calls, so that a message can name it.
 PACKAGES = {
+    "blkid": "util-linux",
     "lsblk": "util-linux",
     "qemu-nbd": "qemu-utils",
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 from bty_core import proc
 from bty_core.disks.model import Disk, Kind, Partition, Transport, Use
+from bty_core.disks.signatures import with_signatures
 from bty_core.disks.sysfs import SECTOR, DeviceFacts, KernelFacts, clean, read_facts, whole_device
 from bty_core.disks.tree import Node, Tree
 from bty_core.errors import CommandFailed, DiskNotFound, NotADisk
@@ -54,7 +55,8 @@ def read_disks() -> list[Disk]:
     any other use is opened exclusively for a moment, which shows whether another program has
     claimed it.
     """
-    return [_with_claims(disk) for disk in parse(_lsblk(), facts=read_facts())]
+    found = parse(_lsblk(), facts=read_facts())
+    return [with_signatures(_with_claims(disk)) for disk in found]
 
 
 def read_disk(path: Path) -> Disk:
@@ -82,7 +84,7 @@ def read_disk(path: Path) -> Disk:
             f"{path} is empty: it has no medium, or no file behind it",
             hint="list the disks: bty disks",
         )
-    return _with_claims(_disk(row, rows, _tree(rows, facts), facts))
+    return with_signatures(_with_claims(_disk(row, rows, _tree(rows, facts), facts)))
 
 
 def parse(text: str, *, facts: KernelFacts) -> list[Disk]:

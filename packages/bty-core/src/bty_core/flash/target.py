@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +31,7 @@ _ZERO_BYTES = MIB
 _MAKE_ZERO_BYTES = 128 * MIB
 # Where the page cache cannot be avoided, no more than this waits in it.
 _CACHED_BYTES = 64 * MIB
+_BUSY_SECONDS = 0.5
 _CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EREMOTEIO}
 _GONE = {errno.ENXIO, errno.ENODEV, errno.ENOMEDIUM}
 
@@ -183,19 +185,27 @@ class Target:
         elif write:
             # On a block device, O_EXCL asks for it alone: mounts and careful programs are kept out.
             flags |= os.O_EXCL
-        try:
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
             try:
-                if self.is_file:
-                    raise OSError(errno.EINVAL, "a regular file is written through the page cache")
+                return self._open_direct(path, flags)
+            except OSError as error:
+                # Whoever looks whether a disk is free claims it for a moment.
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    raise self._cannot_open(error) from None
+                time.sleep(0.05)
+
+    def _open_direct(self, path: Path, flags: int) -> int:
+        if not self.is_file:
+            try:
                 fd = os.open(path, flags | os.O_DIRECT)
-                self._direct = True
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-                fd = os.open(path, flags, 0o644)
-        except OSError as error:
-            raise self._cannot_open(error) from None
-        return fd
+            else:
+                self._direct = True
+                return fd
+        return os.open(path, flags, 0o644)
 
     def _cannot_open(self, error: OSError) -> Exception:
         path = self.disk.path

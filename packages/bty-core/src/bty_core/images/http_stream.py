@@ -36,9 +36,13 @@ class HttpStream(Turn):
         self._answer: Answer | None = None
         self._call: _Call | None = None
         self._finished = False
-        while self._answer is None and not self._finished:
+        while self._waiting:
             with self._turn():
                 self._try(self._connect)
+
+    @property
+    def _waiting(self) -> bool:
+        return self._answer is None and not self._finished
 
     @property
     def total_bytes(self) -> int | None:
