@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import subprocess
+import time
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from bty_core.errors import (
     WriteFailed,
 )
 from bty_core.events import Done, Event, Progress, Started, Synced, Verifying
-from bty_core.flash import engine
+from bty_core.flash import engine, transfer
 from bty_core.flash.engine import flash
 from bty_core.flash.target import Target
 from bty_core.flash.verify import read_back
@@ -66,6 +67,22 @@ def test_each_stream_becomes_the_disk(kind: str, loop_disk: Path, tmp_path: Path
         file.seek(len(DATA) + 4096)
         # What lies behind the image stays, up to the place of a GPT's backup.
         assert set(file.read(MIB)) == {0xFF}
+
+
+def test_a_slow_hash_still_sees_the_image_as_it_was(
+    loop_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(DATA[: 3 * MIB])
+    hash_now = transfer._Run._hash
+
+    def hash_late(run: transfer._Run) -> None:
+        time.sleep(0.5)
+        hash_now(run)
+
+    monkeypatch.setattr(transfer._Run, "_hash", hash_late)
+    done, _ = run(image, loop_disk)
+    assert done.sha256 == hashlib.sha256(DATA[: 3 * MIB]).hexdigest()
 
 
 @pytest.mark.qemu

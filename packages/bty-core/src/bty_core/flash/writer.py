@@ -25,7 +25,7 @@ _ZERO_BLOCK = bytearray(_BLOCK)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A chunk that is on the disk, the parts that are held back still as zeros."""
+    """A piece of the image that is on the disk."""
 
     offset: int
     length: int  # bytes
@@ -93,18 +93,18 @@ class DiskWriter:
             )
         padded = self._pad(chunk)
         for start, end in self._hold_back(chunk, padded):
-            view = chunk.memory[start:end]
-            for first, last, zero in _runs(view):
-                at = chunk.offset + start
+            view, at = chunk.memory[start:end], chunk.offset + start
+            runs = _runs(view)
+            for first, last, zero in runs:
                 if zero:
                     self._zero(at + first, at + last)
                 else:
                     self._make_zeros()
                     self._target.write(view[first:last], at + first)
                     self.bytes_written += min(start + last, chunk.length) - (start + first)
-        zero = _is_zero(chunk.view)
-        digest = None if zero else xxhash.xxh3_128_digest(chunk.view)
-        self.written.append(Written(chunk.offset, chunk.length, digest))
+            length = min(end, chunk.length) - start
+            digest = None if _all_zero(runs) else xxhash.xxh3_128_digest(view[:length])
+            self.written.append(Written(at, length, digest))
 
     def finish(self) -> None:
         """Do what is still owed for the last chunk, and flush."""
@@ -165,7 +165,10 @@ class DiskWriter:
         return padded
 
     def _hold_back(self, chunk: Chunk, padded: int) -> list[tuple[int, int]]:
-        """Move what is written last out of `chunk`, leaving zeros, and return the rest as pairs of start and end."""
+        """Copy what is written last, and return where the rest of `chunk` is: pairs of start and end.
+
+        The chunk itself stays as it is, because another thread may be hashing it.
+        """
         rest = []
         at = 0
         for start, end in self._held_areas:
@@ -173,7 +176,6 @@ class DiskWriter:
             last = min(max(end - chunk.offset, 0), chunk.length)
             if first < last:
                 self.held.append(Held(chunk.offset + first, bytes(chunk.memory[first:last])))
-                chunk.memory[first:last] = bytes(last - first)
                 rest.append((at, first))
                 at = padded if last == chunk.length else last
         rest.append((at, padded))
@@ -198,8 +200,8 @@ class DiskWriter:
             self.bytes_written += of_image
 
 
-def _is_zero(view: memoryview) -> bool:
-    return all(zero for _, _, zero in _runs(view))
+def _all_zero(runs: list[tuple[int, int, bool]]) -> bool:
+    return all(zero for _, _, zero in runs)
 
 
 def _runs(view: memoryview) -> list[tuple[int, int, bool]]:
