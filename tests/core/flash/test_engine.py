@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from bty_core.errors import (
     DiskChanged,
     DiskTooSmall,
     ImageCorrupt,
+    ImageIsTarget,
     ImageRefused,
     Refusals,
     SectorSizeMismatch,
@@ -32,6 +35,7 @@ from bty_core.flash.verify import read_back
 from tests.conftest import MakeLoop
 from tests.core.flash.planning import is_dead, plan, run, start_of
 from tests.fakes.images import MIB, STREAMS, content, disk_image, qcow2, zstd
+from tests.loops import attach, detach
 
 pytestmark = [pytest.mark.root, pytest.mark.loop]
 
@@ -333,10 +337,10 @@ def test_a_disk_that_was_replaced_after_the_plan_is_refused(
     image.write_bytes(DATA)
     disk = make_loop(16 * MIB)
     planned = plan(image, disk)
-    subprocess.run(["losetup", "--detach", disk], check=True)
-    subprocess.run(["losetup", disk, tmp_path / "loop-0.img"], check=True)
+    assert planned.disk.diskseq is not None
+    earlier = planned.onto(replace(planned.disk, diskseq=planned.disk.diskseq - 1))
     with pytest.raises(DiskChanged, match="is not the disk of the plan: its attachment is"):
-        flash(planned)
+        flash(earlier)
     assert set(disk.read_bytes()) == {0xFF}
 
 
@@ -353,16 +357,18 @@ def test_a_disk_that_shrank_after_the_plan_is_refused(make_loop: MakeLoop, tmp_p
     assert set(disk.read_bytes()) == {0xFF}
 
 
-def test_a_disk_that_vanished_after_the_plan_is_refused(
-    make_loop: MakeLoop, tmp_path: Path
-) -> None:
-    image = tmp_path / "disk.img"
+def test_a_disk_that_vanished_after_the_plan_is_refused(tmp_path: Path) -> None:
+    image, backing = tmp_path / "disk.img", tmp_path / "backing"
     image.write_bytes(DATA)
-    disk = make_loop(16 * MIB)
-    planned = plan(image, disk)
-    subprocess.run(["losetup", "--detach", disk], check=True)
+    backing.write_bytes(bytes(16 * MIB))
+    disk = attach(backing)
+    try:
+        planned = plan(image, disk)
+    finally:
+        detach(disk)
     with pytest.raises(BtyError):
         flash(planned)
+    assert not any(backing.read_bytes())
 
 
 def test_a_full_store_behind_the_disk_is_a_write_error_that_says_where(tmp_path: Path) -> None:
@@ -419,6 +425,29 @@ def test_a_slightly_larger_disk_gets_its_backup_too(
     assert "No problems found" in said
 
 
+def test_the_image_is_never_its_own_target(make_loop: MakeLoop, tmp_path: Path) -> None:
+    disk = make_loop(16 * MIB)
+    image = tmp_path / "loop-0.img"
+    link = tmp_path / "other name.img"
+    os.link(image, link)
+    for source in (image, link):
+        with pytest.raises(Refusals) as caught:
+            run(source, disk)
+        assert isinstance(caught.value.reasons[-1], ImageIsTarget)
+        assert caught.value.reasons[-1].message == (
+            f"{disk} is the image itself, and would be erased before it is read"
+        )
+    alone = tmp_path / "alone.img"
+    alone.write_bytes(DATA)
+    with pytest.raises(Refusals) as caught:
+        run(alone, f"file:{alone}")
+    assert (
+        caught.value.message
+        == f"{alone} is the image itself, and would be erased before it is read"
+    )
+    assert alone.read_bytes() == DATA
+
+
 def test_a_table_for_other_sectors_is_refused(make_loop: MakeLoop, tmp_path: Path) -> None:
     disk = make_loop(32 * MIB, sector=4096)
     image = disk_image(tmp_path / "disk.img")
@@ -431,13 +460,17 @@ def test_a_table_for_other_sectors_is_refused(make_loop: MakeLoop, tmp_path: Pat
     assert set(disk.read_bytes()) == {0xFF}
 
 
-def test_the_kernel_forgets_the_old_partitions(make_loop: MakeLoop, tmp_path: Path) -> None:
-    disk = make_loop(32 * MIB)
-    subprocess.run(["losetup", "--detach", disk], check=True)
-    subprocess.run(["losetup", "--partscan", disk, tmp_path / "loop-0.img"], check=True)
-    subprocess.run(["addpart", disk, "7", "2048", "8192"], check=True)
-    assert Path(f"/sys/class/block/{disk.name}p7").exists()
-    image = tmp_path / "disk.img"
+def test_the_kernel_forgets_the_old_partitions(tmp_path: Path) -> None:
+    image, backing = tmp_path / "disk.img", tmp_path / "backing"
     image.write_bytes(DATA)
-    run(image, disk)
-    assert not Path(f"/sys/class/block/{disk.name}p7").exists()
+    backing.write_bytes(bytes(32 * MIB))
+    argv = ["losetup", "--find", "--show", "--partscan", str(backing)]
+    disk = Path(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
+    try:
+        subprocess.run(["addpart", disk, "7", "2048", "8192"], check=True)
+        assert Path(f"/sys/class/block/{disk.name}p7").exists()
+        done, _ = run(image, disk)
+        assert done.table_read
+        assert not Path(f"/sys/class/block/{disk.name}p7").exists()
+    finally:
+        detach(disk)

@@ -108,6 +108,13 @@ def test_the_read_back_has_a_rate_of_its_own() -> None:
 def test_the_end_is_the_end() -> None:
     state = fold((0, STARTED), (1, Synced(disk_bytes=900)))
     assert (state.phase, state.fraction) == (Phase.FINISHING, 1.0)
-    done = Done(bytes_written=500, bytes_skipped=400, seconds=1.0, sha256=None, verified=False)
+    done = Done(
+        bytes_written=500,
+        bytes_skipped=400,
+        seconds=1.0,
+        sha256=None,
+        verified=False,
+        table_read=True,
+    )
     assert advance(state, done, 2).disk_bytes == 900
     assert advance(state, Failed(code="c", message="m", hint=None), 2).phase is Phase.FAILED

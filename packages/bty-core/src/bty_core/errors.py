@@ -129,6 +129,12 @@ class ImageRefused(Refused):
     code = "image-refused"
 
 
+class ImageIsTarget(Refused):
+    """The image would be written onto itself."""
+
+    code = "image-is-target"
+
+
 class WindowTooLarge(Refused):
     """Decoding would need more memory than allowed."""
 

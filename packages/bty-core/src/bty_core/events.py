@@ -84,6 +84,7 @@ class Done(Event):
     seconds: float
     sha256: str | None  # of the image as stored; None where nothing asked for it
     verified: bool  # the disk was read back
+    table_read: bool  # the kernel has read the new partition table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,14 @@ def outcome(plan: FlashPlan, done: Done) -> str:
     rate = size_text(round(total / max(done.seconds, 0.001)))
     checked = "read back and equal" if done.verified else "not read back"
     digest = f"sha256:{done.sha256}" if done.sha256 else "digest not computed"
+    stale = (
+        ""
+        if done.table_read
+        else "\n      the kernel still shows the old partitions: reboot before using them"
+    )
     return (
         f"done: {plan.image.name} is on {plan.disk.path}, {checked}\n"
         f"      {size_text(done.bytes_written)} written, {size_text(done.bytes_skipped)} of zeros skipped,"
         f" {done.seconds:.1f} s, {rate}/s\n"
-        f"      {digest}"
+        f"      {digest}{stale}"
     )

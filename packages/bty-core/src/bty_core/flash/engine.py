@@ -105,7 +105,7 @@ class _Flash:
         if plan.options.fix_gpt:
             writer.move_gpt(self._target.size or max(self._target.old_size, writer.total))
         writer.commit()
-        self._target.read_table_again()
+        table_read = self._target.read_table_again()
         self.emit(Synced(disk_bytes=writer.total))
         return Done(
             bytes_written=writer.bytes_written,
@@ -113,6 +113,7 @@ class _Flash:
             seconds=round(monotonic() - self._started, 3),
             sha256=moved.sha256,
             verified=plan.options.verify,
+            table_read=table_read,
         )
 
     def left(self, error: BtyError) -> BtyError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bty_core.disks.guard import objections
 from bty_core.disks.model import Disk, Kind
-from bty_core.errors import DiskTooSmall, Refused, SectorSizeMismatch
+from bty_core.disks.sysfs import read_facts
+from bty_core.errors import DiskTooSmall, ImageIsTarget, Refused, SectorSizeMismatch
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.images.digest import KnownDigest
 from bty_core.images.inspect import Image
@@ -33,15 +35,34 @@ class FlashPlan:
     digest: KnownDigest | None = None
     options: FlashOptions = field(default_factory=FlashOptions)
 
+    @property
+    def overwrites_its_image(self) -> bool:
+        """Whether the target is the image's own file, or a loop device over it."""
+        if self.image.source.remote:
+            return False
+        behind = read_facts().of(self.disk.path.name).backing_file
+        target = behind if self.disk.kind is Kind.LOOP else self.disk.path
+        try:
+            return target is not None and os.path.samefile(target, str(self.image.source))
+        except OSError:
+            return False  # the target does not exist yet
+
     def onto(self, disk: Disk) -> FlashPlan:
         """Return the same plan for another look at the disk."""
         return replace(self, disk=disk)
 
 
 def refusals(plan: FlashPlan) -> list[Refused]:
-    """Return every reason for which the plan must not run; none means go. Reads nothing, writes nothing."""
+    """Return every reason for which the plan must not run; none means go. Writes nothing."""
     found = objections(plan.disk)
     image, disk = plan.image, plan.disk
+    if plan.overwrites_its_image:
+        found.append(
+            ImageIsTarget(
+                f"{disk.path} is the image itself, and would be erased before it is read",
+                hint="choose another target, or copy the image first",
+            )
+        )
     if disk.kind is Kind.FILE:
         return found
     if image.virtual_size is not None and image.virtual_size > disk.size:
