@@ -10,7 +10,7 @@ import pytest
 
 from bty_core.errors import BtyError, Cancelled
 from bty_core.events import Retrying
-from bty_core.images.exchange import HttpSettings
+from bty_core.images.address import HttpSettings
 from bty_core.images.http import HttpSource
 from bty_core.images.source import Source, Stream
 from tests.fakes.server import ImageServer

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bty_core.errors import ImageRefused, ImageUnavailable
+from bty_core.images.address import HttpSettings
 from bty_core.images.digest import KnownDigest, Line, known_digest, parse_lines
-from bty_core.images.exchange import HttpSettings
 from bty_core.images.file import FileSource
 from bty_core.images.http import HttpSource
 from bty_core.proc import run

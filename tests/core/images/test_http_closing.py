@@ -10,7 +10,7 @@ import pytest
 
 from bty_core.errors import Cancelled
 from bty_core.events import Retrying
-from bty_core.images.exchange import HttpSettings
+from bty_core.images.address import HttpSettings
 from bty_core.images.http import HttpSource
 from tests.core.images.http_checks import (
     DATA,

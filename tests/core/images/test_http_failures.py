@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bty_core.errors import ImageUnavailable, InvalidValue
-from bty_core.images.exchange import HttpSettings
+from bty_core.images.address import HttpSettings
 from bty_core.images.failures import from_requests
 from bty_core.images.http import HttpSource
 from tests.core.images.http_checks import (

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bty_core.events import Retrying
-from bty_core.images.exchange import HttpSettings
+from bty_core.images.address import HttpSettings
 from bty_core.images.http import HttpSource
 from tests.core.images.http_checks import (
     DATA,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bty_core.errors import ImageUnavailable, InvalidValue
-from bty_core.images.exchange import HttpSettings
+from bty_core.images.address import HttpSettings
 from bty_core.images.file import FileSource
 from bty_core.images.http import HttpSource
 from bty_core.images.locate import locate

@@ -71,7 +71,7 @@ class _Flash:
         self._plan = plan
         self._target = target
         self._cancel = cancel
-        self._writer = DiskWriter(target, plan.image.name)
+        self._writer = DiskWriter(target, plan.image.name, remember=plan.options.verify)
         self._started = monotonic()
 
     def run(self) -> Done:

@@ -12,10 +12,10 @@ from bty_core.flash.flow import Chunk, Flow, Lane, Pool
 from bty_core.flash.target import Target
 from bty_core.flash.transfer import CHUNK
 from bty_core.flash.writer import Written
+from bty_core.flash.zeros import is_zero
 
 _CHUNKS = 4
 _TICK_SECONDS = 0.2
-_ZERO_CHUNK = bytearray(CHUNK)
 
 
 def read_back(
@@ -68,5 +68,5 @@ def read_back(
 
 def _holds(view: memoryview, piece: Written) -> bool:
     if piece.digest is None:
-        return bytearray(len(view)) == view if len(view) != CHUNK else view == _ZERO_CHUNK
+        return is_zero(view)
     return xxhash.xxh3_128_digest(view) == piece.digest

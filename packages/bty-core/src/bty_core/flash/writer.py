@@ -10,6 +10,7 @@ from bty_core.errors import DiskTooSmall, VerifyFailed
 from bty_core.flash.flow import Chunk
 from bty_core.flash.gpt import move_backup
 from bty_core.flash.target import Target, aligned
+from bty_core.flash.zeros import is_zero
 from bty_core.values import KIB, MIB, size_text
 
 HEAD = MIB
@@ -18,9 +19,6 @@ _SIGNATURE_BYTES = 128 * KIB
 _BLOCK = 64 * KIB
 # Handing a shorter run to the device costs more than writing it.
 _RUN = 256 * KIB
-# A bytearray compares with any memory at the speed of memcmp; a memoryview would go item by item.
-_ZERO_CHUNK = bytearray(4 * MIB)
-_ZERO_BLOCK = bytearray(_BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,8 @@ class DiskWriter:
     there for a system.
     """
 
-    def __init__(self, target: Target, image: str) -> None:
+    def __init__(self, target: Target, image: str, *, remember: bool) -> None:
+        """Write to `target`; `remember` keeps what is needed to read it back, in `written`."""
         self.bytes_written = 0
         self.bytes_skipped = 0
         self.total = 0
@@ -55,6 +54,7 @@ class DiskWriter:
         self.held: list[Held] = []
         self._target = target
         self._image = image
+        self._remember = remember
         self._zeros = (0, 0)  # a run of zeros that is not on the disk yet: start, end
         size = target.size
         self._held_areas = (
@@ -103,8 +103,9 @@ class DiskWriter:
                     self._target.write(view[first:last], at + first)
                     self.bytes_written += min(start + last, chunk.length) - (start + first)
             length = min(end, chunk.length) - start
-            digest = None if _all_zero(runs) else xxhash.xxh3_128_digest(view[:length])
-            self.written.append(Written(at, length, digest))
+            if self._remember:
+                digest = None if _all_zero(runs) else xxhash.xxh3_128_digest(view[:length])
+                self.written.append(Written(at, length, digest))
 
     def finish(self) -> None:
         """Do what is still owed for the last chunk, and flush."""
@@ -206,13 +207,12 @@ def _all_zero(runs: list[tuple[int, int, bool]]) -> bool:
 
 def _runs(view: memoryview) -> list[tuple[int, int, bool]]:
     """Cut `view` into runs of data and of zeros that are worth handing to the device: start, end, whether zeros."""
-    if len(view) == len(_ZERO_CHUNK) and view == _ZERO_CHUNK:
+    if is_zero(view):
         return [(0, len(view), True)]
     runs: list[tuple[int, int, bool]] = []
     for at in range(0, len(view), _BLOCK):
         block = view[at : at + _BLOCK]
-        # any() goes byte by byte, which is good enough for the end of an image.
-        zero = block == _ZERO_BLOCK if len(block) == _BLOCK else not any(block)
+        zero = is_zero(block)
         end = at + len(block)
         if zero:
             _extend(runs, at, end, zero=True)

@@ -12,7 +12,8 @@ from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from bty_core.errors import ImageUnavailable, InvalidValue
-from bty_core.images.exchange import Address, HttpSettings, ask
+from bty_core.images.address import Address, HttpSettings
+from bty_core.images.exchange import ask
 from bty_core.images.failures import Contradiction, LinkError, dropped
 from bty_core.images.http_stream import HttpStream
 from bty_core.images.remote import Remote, Version, expect

@@ -7,9 +7,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bty_core.errors import InvalidValue
-from bty_core.images.exchange import HttpSettings, without_password
+from bty_core.images.address import HttpSettings, without_password
 from bty_core.images.file import FileSource
-from bty_core.images.http import HttpSource
 from bty_core.images.source import Source
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
@@ -34,6 +33,9 @@ def locate(text: str | Path, *, settings: HttpSettings = _PATIENT) -> Source:
         return FileSource(Path(text))
     match scheme[1].lower():
         case "http" | "https":
+            # Only what comes over the network pays for the import of a network library.
+            from bty_core.images.http import HttpSource
+
             return HttpSource(text, settings=settings)
         case "file":
             return FileSource(_path(text))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from bty_core.errors import ImageCorrupt, ImageUnavailable
-from bty_core.images.exchange import Address, Answer, HttpSettings, ask
+from bty_core.images.address import Address, HttpSettings
+from bty_core.images.exchange import Answer, ask
 from bty_core.images.failures import Contradiction, LinkError
 
 
