@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ COLUMNS = (
     "NAME,KNAME,PKNAME,PATH,MAJ:MIN,TYPE,SIZE,START,RO,RM,ROTA,LOG-SEC,PHY-SEC,MODEL,SERIAL,WWN,TRAN,SUBSYSTEMS,HCTL,"
     "MOUNTPOINTS,FSTYPE,LABEL,PTTYPE,PARTTYPE,PARTLABEL"
 )
+_MOMENT = 0.3  # seconds
 _TIMEOUT = 60  # seconds; a disk that is dying answers late
 _MMC_PARTITION = re.compile(r"(mmcblk\d+)(?:boot\d+|rpmb|gp\d+)")
 _MEMORY = re.compile(r"(?:zram|ram)\d+")
@@ -104,12 +106,20 @@ def claimed(path: Path) -> bool:
 
     That is a filesystem, an array or a flasher. Only root can tell; for others the answer is False.
     """
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as failure:
-        return failure.errno == errno.EBUSY
-    os.close(opened)
-    return False
+    until = time.monotonic() + _MOMENT
+    while True:
+        try:
+            opened = os.open(path, os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as failure:
+            if failure.errno != errno.EBUSY:
+                return False
+            # Somebody else may just be asking the same.
+            if time.monotonic() > until:
+                return True
+            time.sleep(0.02)
+        else:
+            os.close(opened)
+            return False
 
 
 def _lsblk() -> str:
