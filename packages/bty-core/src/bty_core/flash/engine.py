@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -26,11 +28,12 @@ from bty_core.errors import (
 )
 from bty_core.events import Done, Emit, Event, Progress, Started, Synced, Verifying, nowhere
 from bty_core.flash.flow import Chunk
-from bty_core.flash.plan import FlashPlan, refusals
+from bty_core.flash.plan import FlashPlan, is_its_own_target, refusals
 from bty_core.flash.target import Target
 from bty_core.flash.transfer import Meter, Moved, Request, transfer
 from bty_core.flash.verify import read_back
 from bty_core.flash.writer import DiskState, DiskWriter
+from bty_core.images.file import FileSource
 from bty_core.images.formats import SNIFF_BYTES, Format, refuse_non_disk
 from bty_core.images.inspect import refuse_cut_short
 from bty_core.images.table import read_table
@@ -132,6 +135,7 @@ class _Flash:
             plan = self._plan.onto(_look_again(self._plan.disk))
             if found := refusals(plan):
                 raise Refusals(found)
+            _refuse_the_image_itself(plan)
             with Target(plan.disk) as self._target:
                 self._plan = plan
                 self._writer = DiskWriter(self._target, plan.image.name)
@@ -249,6 +253,20 @@ def _look_again(planned: Disk) -> Disk:
                 hint="look at the disks and make the plan again",
             )
     return now
+
+
+def _refuse_the_image_itself(plan: FlashPlan) -> None:
+    """Raise `ImageRefused` where the image is the target, or the file behind the loop device that is the target."""
+    image, disk = plan.image, plan.disk
+    if not isinstance(image.source, FileSource):
+        return
+    behind = [disk.path] if disk.kind is Kind.FILE else []
+    if disk.kind is Kind.LOOP:
+        with suppress(OSError):
+            backing = Path("/sys/block", disk.path.name, "loop/backing_file").read_bytes()
+            behind.append(Path(os.fsdecode(backing.removesuffix(b"\n"))))
+    if any(image.source.same_file(path) for path in behind):
+        raise is_its_own_target(image, disk)
 
 
 def _unbreakable(emit: Emit) -> Emit:

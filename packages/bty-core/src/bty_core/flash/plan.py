@@ -7,9 +7,10 @@ from pathlib import Path
 
 from bty_core.disks.guard import objections
 from bty_core.disks.model import Disk, Kind
-from bty_core.errors import DiskTooSmall, Refused, SectorSizeMismatch
+from bty_core.errors import DiskTooSmall, ImageRefused, Refused, SectorSizeMismatch
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.images.digest import KnownDigest
+from bty_core.images.file import FileSource
 from bty_core.images.inspect import Image
 from bty_core.images.table import TableKind
 from bty_core.values import size_text
@@ -43,6 +44,8 @@ def refusals(plan: FlashPlan) -> list[Refused]:
     found = objections(plan.disk)
     image, disk = plan.image, plan.disk
     if disk.kind is Kind.FILE:
+        if isinstance(image.source, FileSource) and image.source.real_path == disk.path:
+            found.append(is_its_own_target(image, disk))
         return found
     if image.virtual_size is not None and image.virtual_size > disk.size:
         found.append(
@@ -61,6 +64,14 @@ def refusals(plan: FlashPlan) -> list[Refused]:
             )
         )
     return found
+
+
+def is_its_own_target(image: Image, disk: Disk) -> ImageRefused:
+    """Return the refusal of an image that would be wiped before it is read."""
+    return ImageRefused(
+        f"{disk.path} is {image.name} itself: the flash would destroy the image",
+        hint="choose another target",
+    )
 
 
 def warnings(plan: FlashPlan, firmware: str | None) -> list[str]:

@@ -26,6 +26,7 @@ class FileSource:
         self.path = path
         try:
             self._seen = path.stat()
+            self.real_path = Path(os.path.realpath(path))  # whatever links led there
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
         if not stat.S_ISREG(self._seen.st_mode):
@@ -48,6 +49,14 @@ class FileSource:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def same_file(self, path: Path) -> bool:
+        """Whether the file at `path` is this one, perhaps under another name."""
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (self._seen.st_dev, self._seen.st_ino)
 
     def read_at(self, offset: int, length: int) -> bytes:
         fd = self._descriptor()
