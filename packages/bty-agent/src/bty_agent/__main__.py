@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from bty_agent.console import Console
@@ -10,7 +11,25 @@ from bty_agent.main import main
 
 def run() -> None:
     """Run the program and leave with its exit code."""
-    raise SystemExit(main(sys.argv[1:], Console()))
+    _open_what_is_closed()
+    code = main(sys.argv[1:], Console())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Nobody reads it any more; Python would try again at the end, and make that the exit code.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise SystemExit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Give a standard stream that the caller closed its number back, so that no disk is opened under it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 if __name__ == "__main__":

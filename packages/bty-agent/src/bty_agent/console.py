@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TextIO
@@ -36,8 +37,9 @@ class Console:
         return self._rich(self.stderr)
 
     def say(self, text: str = "") -> None:
-        """Write a line of talk."""
-        print(text, file=self.stderr, flush=True)
+        """Write a line of talk. Whether anybody listens changes nothing."""
+        with suppress(OSError):
+            print(text, file=self.stderr, flush=True)
 
     def data(self, text: str) -> None:
         """Write a line of data."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from time import monotonic
 from types import FrameType
 
 from bty_agent.cli import build_parser
@@ -13,6 +14,9 @@ from bty_agent.commands import COMMANDS
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
 from bty_core.errors import BtyError, Refusals
+
+# Who presses Ctrl-C twice, or a service manager that sends two signals, means one thing.
+_SAME_WISH_SECONDS = 1.0
 
 
 def main(argv: Sequence[str], console: Console) -> Exit:
@@ -31,8 +35,8 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         console.say("\nbty: interrupted")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough.
-        return Exit.DONE
+        # Whoever read the output has seen enough; a flash was not done.
+        return Exit.BUG if getattr(arguments, "yes", False) else Exit.DONE
     except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
         traceback.print_exc(file=console.stderr)
         console.say("bty: this is a bug; please report it with the lines above")
@@ -51,15 +55,24 @@ def _say_failure(console: Console, error: BtyError) -> None:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does."""
+    """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does, and hear the same wish twice only once."""
+    heard = -_SAME_WISH_SECONDS
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal heard
+        now = monotonic()
+        if now - heard >= _SAME_WISH_SECONDS:
+            heard = now
+            raise KeyboardInterrupt
 
-    try:
-        before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGHUP)}
-    except ValueError:  # not in the main thread: whoever runs us there has handlers of their own
-        before = {}
+    before = {}
+    with suppress(
+        ValueError
+    ):  # not in the main thread: whoever runs us there has handlers of their own
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # What nohup, or a shell that runs us in the background, has switched off stays off.
+            if signal.getsignal(one) is not signal.SIG_IGN:
+                before[one] = signal.signal(one, interrupt)
     try:
         yield
     finally:

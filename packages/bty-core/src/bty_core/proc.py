@@ -10,6 +10,7 @@ from contextlib import suppress
 from os import PathLike, fspath
 from shlex import join
 from signal import SIGKILL
+from threading import Lock
 
 from bty_core.errors import CommandFailed, ProgramMissing
 
@@ -18,6 +19,7 @@ PACKAGES = {
     "blkid": "util-linux",
     "lsblk": "util-linux",
     "qemu-nbd": "qemu-utils",
+    "setpriv": "util-linux",
 }
 
 
@@ -83,6 +85,8 @@ class Background:
 
     def __init__(self, argv: Sequence[str | PathLike[str]]) -> None:
         """Start `argv` and return at once; raise `ProgramMissing` where it is not installed."""
+        self._ending = Lock()
+        self._said = ""
         self._process = subprocess.Popen(
             [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]],
             stdin=subprocess.DEVNULL,
@@ -98,7 +102,17 @@ class Background:
         return self._process.poll() is None
 
     def stop(self) -> str:
-        """End it, by force after five seconds, and return what it wrote to its standard error."""
+        """End it, by force after five seconds, and return what it wrote to its standard error.
+
+        May be called from several threads, and again.
+        """
+        with self._ending:
+            self._said = self._said or self._end()
+            return self._said
+
+    def _end(self) -> str:
+        if self._process.stderr is None or self._process.stderr.closed:
+            return ""
         self._process.terminate()
         try:
             _, said = self._process.communicate(timeout=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
@@ -44,7 +45,10 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
                 return Exit.USAGE
             done = flash(plan, emit)
         except BtyError as error:
-            emit(Failed(code=error.code, message=error.message, hint=error.hint))
+            with suppress(
+                OSError
+            ):  # a reader of the events that has gone must not hide the failure
+                emit(Failed(code=error.code, message=error.message, hint=error.hint))
             raise
     console.say(outcome(plan, done))
     return Exit.DONE

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from queue import SimpleQueue
 from threading import Event as Flag
+from threading import Thread
 from time import monotonic
 
 from bty_core import proc
@@ -28,7 +30,7 @@ from bty_core.flash.plan import FlashPlan, refusals
 from bty_core.flash.target import Target
 from bty_core.flash.transfer import Meter, Moved, Request, transfer
 from bty_core.flash.verify import read_back
-from bty_core.flash.writer import DiskWriter
+from bty_core.flash.writer import DiskState, DiskWriter
 from bty_core.images.formats import SNIFF_BYTES, Format, refuse_non_disk
 from bty_core.images.inspect import refuse_cut_short
 from bty_core.images.table import read_table
@@ -40,43 +42,110 @@ def flash(plan: FlashPlan, emit: Emit = nowhere, cancel: Flag | None = None) -> 
     """Run the plan. On return the disk holds the image; on raise it does not boot, or nothing was written.
 
     Which of the two is in the error's `aftermath`. `emit` is called in the calling thread only; what it raises does
-    not stop the flash. Setting `cancel`, or a `KeyboardInterrupt`, ends the flash within a second or two
-    with `Cancelled`.
+    not stop the flash. Setting `cancel`, or a `KeyboardInterrupt`, which sets it, ends the flash within a second or
+    two with `Cancelled`, or with success where the image was complete by then.
 
     Raises `Refused` (nothing was written), `ImageUnavailable`, `ImageCorrupt`, `VerifyFailed`, `WriteFailed`,
     `Cancelled`, and `ProgramMissing` where the format needs one that is not installed.
     """
-    disk = _look_again(plan.disk)
-    if found := refusals(plan.onto(disk)):
-        raise Refusals(found)
-    with Target(disk) as target:
-        run = _Flash(plan.onto(disk), target, _unbreakable(emit), cancel or Flag())
-        try:
-            done = run.run()
-        except KeyboardInterrupt:
-            raise run.left(Cancelled("interrupted")) from None
-        except BtyError as error:
-            raise run.left(error) from error.__cause__
-    _settle(disk)
-    run.emit(done)
+    run = _Flash(plan, cancel or Flag())
+    run.watch(_unbreakable(emit))
+    done = run.result()
+    # The image is on the disk: who interrupts now only waits no longer.
+    with suppress(KeyboardInterrupt):
+        _settle(plan.disk)
+    _unbreakable(emit)(done)
     return done
 
 
 class _Flash:
-    """One run of a plan, on an open target."""
+    """One run of a plan, in a thread of its own.
 
-    def __init__(self, plan: FlashPlan, target: Target, emit: Emit, cancel: Flag) -> None:
-        self.begun = False  # the old content of the disk is going
-        self.emit = emit
+    An interrupt reaches the calling thread, at any instruction; the one that writes to the disk is only asked to stop,
+    so that it leaves the disk in a state that it knows.
+    """
+
+    def __init__(self, plan: FlashPlan, cancel: Flag) -> None:
         self._plan = plan
-        self._target = target
         self._cancel = cancel
-        self._writer = DiskWriter(target, plan.image.name, remember=plan.options.verify)
+        self._interrupted = False
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._target: Target | None = None
+        self._writer: DiskWriter | None = None
         self._started = monotonic()
+        self._done: Done | None = None
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._work, name="bty-flash", daemon=True)
 
-    def run(self) -> Done:
-        plan, image, writer = self._plan, self._plan.image, self._writer
-        self.emit(
+    def watch(self, emit: Emit) -> None:
+        """Run to the end, whatever it is, and emit the events meanwhile."""
+        ended = False
+        try:
+            self._thread.start()
+            while (event := self._events.get()) is not None:
+                emit(event)
+            ended = True
+        except KeyboardInterrupt:
+            self._interrupted = True
+        finally:
+            while self._thread.is_alive():
+                # Whoever interrupts again must not leave while something still writes to the disk.
+                with suppress(KeyboardInterrupt):
+                    if not ended:
+                        self._cancel.set()
+                    self._thread.join()
+
+    def result(self) -> Done:
+        """Return what was done, or raise the failure with the state in which it left the disk."""
+        if self._done is not None:
+            return self._done
+        error = self._error or Cancelled("interrupted")
+        aftermath = self._aftermath()
+        if isinstance(error, BtyError):
+            cause = error.__cause__
+            if self._interrupted and isinstance(error, Cancelled):
+                error = Cancelled("interrupted")
+            elif self._begun and isinstance(error, Refused):
+                # A refusal promises that nothing was written.
+                error = WriteFailed(error.message, hint=error.hint)
+            error.aftermath = aftermath
+            raise error from cause
+        error.add_note(aftermath)
+        raise error
+
+    @property
+    def _begun(self) -> bool:
+        return self._writer is not None and self._writer.state is not DiskState.UNTOUCHED
+
+    def _aftermath(self) -> str:
+        path = self._plan.disk.path
+        match self._writer.state if self._writer else DiskState.UNTOUCHED:
+            case DiskState.UNTOUCHED:
+                return f"nothing was written to {path}"
+            case DiskState.DEAD:
+                return f"{path} does not boot now; flash it again"
+            case DiskState.UNKNOWN:
+                return f"what is on {path} now is not known, do not boot it; flash it again"
+
+    def _work(self) -> None:
+        try:
+            plan = self._plan.onto(_look_again(self._plan.disk))
+            if found := refusals(plan):
+                raise Refusals(found)
+            with Target(plan.disk) as self._target:
+                self._plan = plan
+                self._writer = DiskWriter(
+                    self._target, plan.image.name, remember=plan.options.verify
+                )
+                self._done = self._run(self._target, self._writer)
+        except BaseException as error:  # noqa: BLE001  # raised again by result(), in the thread that called
+            self._error = error
+        finally:
+            self._events.put(None)
+
+    def _run(self, target: Target, writer: DiskWriter) -> Done:
+        plan, image = self._plan, self._plan.image
+        self._emit(
             Started(
                 image=str(image.source),
                 disk=str(plan.disk.path),
@@ -98,15 +167,17 @@ class _Flash:
             max_window=plan.options.max_window,
         )
         moved = transfer(request, self, self._progress, self._cancel)
-        self._check(moved)
+        self._check(moved, writer)
         writer.finish()
         if plan.options.verify:
-            read_back(self._target, writer.written, self._verifying, self._cancel)
+            read_back(target, writer.written, self._verifying, self._cancel)
         if plan.options.fix_gpt:
-            writer.move_gpt(self._target.size or max(self._target.old_size, writer.total))
+            writer.move_gpt(target.size or max(target.old_size, writer.total))
+        if self._cancel.is_set():
+            raise Cancelled("stopped on request")
         writer.commit()
-        table_read = self._target.read_table_again()
-        self.emit(Synced(disk_bytes=writer.total))
+        table_read = target.read_table_again()
+        self._emit(Synced(disk_bytes=writer.total))
         return Done(
             bytes_written=writer.bytes_written,
             bytes_skipped=writer.bytes_skipped,
@@ -116,28 +187,18 @@ class _Flash:
             table_read=table_read,
         )
 
-    def left(self, error: BtyError) -> BtyError:
-        """Return the failure with the state in which it left the disk."""
-        if self.begun and isinstance(error, Refused):
-            # A refusal promises that nothing was written.
-            error = WriteFailed(error.message, hint=error.hint)
-        path = self._plan.disk.path
-        error.aftermath = (
-            f"{path} does not boot now; flash it again"
-            if self.begun
-            else f"nothing was written to {path}"
-        )
-        return error
+    def _emit(self, event: Event) -> None:
+        self._events.put(event)
 
     def take(self, chunk: Chunk) -> None:
         """Write a chunk; the first one begins by taking away what was on the disk."""
-        if not self.begun:
+        assert self._writer is not None
+        if not self._begun:
             refuse_non_disk(bytes(chunk.view[:SNIFF_BYTES]), self._plan.image.name)
-            self.begun = True
             self._writer.wipe()
         self._writer.take(chunk)
 
-    def _check(self, moved: Moved) -> None:
+    def _check(self, moved: Moved, writer: DiskWriter) -> None:
         image, digest = self._plan.image, self._plan.digest
         if digest is not None and moved.sha256 != digest.digest.hex:
             raise DigestMismatch(
@@ -151,13 +212,13 @@ class _Flash:
                 f"{image.name} ended after {moved.decoded_bytes} of {image.virtual_size} bytes",
                 hint="it is cut short, or was changed during the flash: fetch it again",
             )
-        refuse_cut_short(read_table(self._writer.head), moved.decoded_bytes, image.name)
+        refuse_cut_short(read_table(writer.head), moved.decoded_bytes, image.name)
 
     def _progress(self, meter: Meter) -> None:
         while meter.retries:
-            self.emit(meter.retries.popleft())
+            self._emit(meter.retries.popleft())
         total = self._plan.image.virtual_size
-        self.emit(
+        self._emit(
             Progress(
                 source_bytes=meter.source_bytes,
                 disk_bytes=meter.decoded_bytes,
@@ -170,7 +231,8 @@ class _Flash:
         )
 
     def _verifying(self, right: int) -> None:
-        self.emit(Verifying(disk_bytes=right, total_bytes=self._writer.total))
+        assert self._writer is not None
+        self._emit(Verifying(disk_bytes=right, total_bytes=self._writer.total))
 
 
 def _look_again(planned: Disk) -> Disk:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bty_core.disks.sysfs import read_facts
 from bty_core.errors import DiskTooSmall, ImageIsTarget, Refused, SectorSizeMismatch
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.images.digest import KnownDigest
+from bty_core.images.file import FileSource
 from bty_core.images.inspect import Image
 from bty_core.images.table import TableKind
 from bty_core.values import size_text
@@ -38,14 +38,12 @@ class FlashPlan:
     @property
     def overwrites_its_image(self) -> bool:
         """Whether the target is the image's own file, or a loop device over it."""
-        if self.image.source.remote:
+        source = self.image.source
+        if not isinstance(source, FileSource):
             return False
         behind = read_facts().of(self.disk.path.name).backing_file
         target = behind if self.disk.kind is Kind.LOOP else self.disk.path
-        try:
-            return target is not None and os.path.samefile(target, str(self.image.source))
-        except OSError:
-            return False  # the target does not exist yet
+        return target is not None and source.same_file(Path(target))
 
     def onto(self, disk: Disk) -> FlashPlan:
         """Return the same plan for another look at the disk."""

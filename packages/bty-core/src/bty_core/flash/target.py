@@ -283,8 +283,10 @@ class Target:
         where = "" if offset is None else f" at byte {offset}"
         if error.errno in _GONE:
             why, hint = "the disk is gone", "check its cable and power, then flash it again"
-        elif error.errno == errno.ENOSPC:
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
             why, hint = "no space left", "make room where it is stored, then flash it again"
+        elif self.is_file:
+            why, hint = error.strerror or str(error), "check the disk and the limits of the folder"
         else:
             why, hint = (
                 error.strerror or str(error),

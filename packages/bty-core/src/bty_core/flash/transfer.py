@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
+from threading import Lock, Thread
 from time import perf_counter
 from typing import Protocol
 
@@ -34,7 +35,10 @@ class Taker(Protocol):
     """Takes the decoded bytes of an image, in order."""
 
     def take(self, chunk: Chunk) -> None:
-        """Use the chunk's bytes; they belong at `chunk.offset`. All but the last chunk are `CHUNK` bytes long."""
+        """Use the chunk's bytes, which belong at `chunk.offset`, and leave them as they are: they may be hashed yet.
+
+        All but the last chunk are `CHUNK` bytes long; the memory behind the last one's bytes is free to use.
+        """
 
 
 @dataclass(slots=True)
@@ -76,14 +80,18 @@ def transfer(request: Request, taker: Taker, tick: Callable[[Meter], None], canc
     byte was read, decoded and hashed; on raise the taker is not called any more. Setting `cancel` raises `Cancelled`.
     """
     run = _Run(request, taker)
+
+    def watch() -> None:
+        tick(run.meter)
+        if cancel.is_set():
+            raise Cancelled("stopped on request")
+
     with ExitStack() as cleanup:
-        run.open(cleanup)
+        run.open(cleanup, watch)
         run.start()
         try:
             while not run.flow.wait(_TICK_SECONDS):
-                tick(run.meter)
-                if cancel.is_set():
-                    raise Cancelled("stopped on request")
+                watch()
         except BaseException:
             run.stop()
             raise
@@ -93,6 +101,50 @@ def transfer(request: Request, taker: Taker, tick: Callable[[Meter], None], canc
         run.meter.decoded_bytes,
         run.digest.hexdigest() if request.hashing else None,
     )
+
+
+class _Opening:
+    """A source on its way to being open, in a thread of its own: a server may take half a minute to answer."""
+
+    def __init__(self, source: Source, meter: Meter) -> None:
+        self._source = source
+        self._meter = meter
+        self._lock = Lock()
+        self._left = False
+        self._stream: Stream | None = None
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._open, name="bty-open", daemon=True)
+
+    def wait(self, watch: Callable[[], None]) -> Stream:
+        """Return the open stream; whoever is called away by `watch` leaves it to be closed when it comes."""
+        self._thread.start()
+        try:
+            self._thread.join(_TICK_SECONDS)
+            while self._thread.is_alive():
+                watch()
+                self._thread.join(_TICK_SECONDS)
+        except BaseException:
+            with self._lock:
+                self._left = True
+            if self._stream is not None:
+                self._stream.close()
+            raise
+        if self._stream is None:
+            assert self._error is not None
+            raise self._error
+        return self._stream
+
+    def _open(self) -> None:
+        try:
+            stream = self._source.open(self._meter.retries.append)
+        except BaseException as error:  # noqa: BLE001  # raised again by wait(), in the thread that waits
+            self._error = error
+            return
+        with self._lock:
+            if not self._left:
+                self._stream = stream
+                return
+        stream.close()
 
 
 class _Run:
@@ -112,10 +164,11 @@ class _Run:
         self._stream: Stream | None = None
         self._decoder: Decoder | None = None
 
-    def open(self, cleanup: ExitStack) -> None:
-        """Open the source and the decoder; `cleanup` closes them."""
+    def open(self, cleanup: ExitStack, watch: Callable[[], None]) -> None:
+        """Open the source and the decoder; `cleanup` closes them. What `watch` raises meanwhile ends the wait."""
         if not self._qcow2 or self.request.hashing:
-            self._stream = self.request.source.open(self.meter.retries.append)
+            opening = _Opening(self.request.source, self.meter)
+            self._stream = opening.wait(watch)
             cleanup.callback(self._stream.close)
         if self._qcow2:
             assert self.request.virtual_size is not None
@@ -138,13 +191,15 @@ class _Run:
     def stop(self) -> None:
         """End the threads, and return only when the taker is called no more."""
         self.flow.stop()
-        if self._stream is not None:
-            self._stream.close()
-            self._reader.join(_LEAVE_SECONDS)
-        while self._taking.is_alive():
-            # A second Ctrl-C must not close the disk under a thread that writes to it.
-            with suppress(KeyboardInterrupt):
-                self._taking.join()
+        try:
+            if self._stream is not None:
+                self._stream.close()
+                self._reader.join(_LEAVE_SECONDS)
+        finally:
+            while self._taking.is_alive():
+                # A second Ctrl-C must not close the disk under a thread that uses it.
+                with suppress(KeyboardInterrupt):
+                    self._taking.join()
 
     def _read(self) -> None:
         stream = self._stream

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import xxhash
 
-from bty_core.errors import DiskTooSmall, VerifyFailed
+from bty_core.errors import DiskTooSmall, VerifyFailed, WriteFailed
 from bty_core.flash.flow import Chunk
 from bty_core.flash.gpt import move_backup
 from bty_core.flash.target import Target, aligned
@@ -38,6 +40,14 @@ class Held:
     data: bytes
 
 
+class DiskState(Enum):
+    """What a flash has made of its disk so far."""
+
+    UNTOUCHED = auto()
+    DEAD = auto()  # the first and the last MiB hold zeros, for certain
+    UNKNOWN = auto()  # old and new tables may be there, whole or in part
+
+
 class DiskWriter:
     """Takes the chunks of an image in order and puts them onto a target.
 
@@ -50,6 +60,7 @@ class DiskWriter:
         self.bytes_written = 0
         self.bytes_skipped = 0
         self.total = 0
+        self.state = DiskState.UNTOUCHED
         self.written: list[Written] = []
         self.held: list[Held] = []
         self._target = target
@@ -69,6 +80,7 @@ class DiskWriter:
     def wipe(self) -> None:
         """Take away, durably, the partition tables and signatures of what was on the disk."""
         target = self._target
+        self.state = DiskState.UNKNOWN
         size = target.old_size
         areas = [(0, HEAD), (max(HEAD, size - HEAD), size)]
         areas += [
@@ -79,6 +91,7 @@ class DiskWriter:
             if start < min(end, size):
                 target.zero(start, min(end, size) - start)
         target.flush()
+        self.state = DiskState.DEAD
         target.read_table_again()
 
     def take(self, chunk: Chunk) -> None:
@@ -133,9 +146,16 @@ class DiskWriter:
     def commit(self) -> None:
         """Write the parts that were held back, the head at the very end, and read them back.
 
-        To be called only after everything else was found to be right. Raises `VerifyFailed` with the head taken away
-        again.
+        To be called only after everything else was found to be right. On any failure the parts are taken away again.
         """
+        self.state = DiskState.UNKNOWN
+        try:
+            self._write_held()
+        except BaseException:
+            self._take_held_away()
+            raise
+
+    def _write_held(self) -> None:
         room = memoryview(aligned(HEAD))
         target = self._target
         for part in sorted(self.held, key=lambda part: part.offset, reverse=True):
@@ -148,13 +168,18 @@ class DiskWriter:
         for part in self.held:
             got = target.read(room[: self._padded(len(part.data))], part.offset)
             if got < len(part.data) or part.data != room[: len(part.data)]:
-                target.zero(0, min(HEAD, target.old_size or HEAD))
-                target.flush()
                 raise VerifyFailed(
-                    f"{target.disk.path} does not hold what was written to it at byte {part.offset};"
-                    " its partition table was taken away again",
+                    f"{target.disk.path} does not hold what was written to it at byte {part.offset}",
                     hint="replace the disk: it loses data",
                 )
+
+    def _take_held_away(self) -> None:
+        """Leave a disk that does not boot, as far as it still takes writes."""
+        with suppress(WriteFailed):
+            for part in sorted(self.held, key=lambda part: part.offset):
+                self._target.zero(part.offset, self._padded(len(part.data)))
+            self._target.flush()
+            self.state = DiskState.DEAD
 
     def _padded(self, length: int) -> int:
         return -(-length // self._target.sector) * self._target.sector

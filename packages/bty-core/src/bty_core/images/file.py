@@ -49,6 +49,14 @@ class FileSource:
     def __str__(self) -> str:
         return str(self.path)
 
+    def same_file(self, path: Path) -> bool:
+        """Whether the file at `path` is this one, perhaps under another name."""
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (self._seen.st_dev, self._seen.st_ino)
+
     def read_at(self, offset: int, length: int) -> bytes:
         fd = self._descriptor()
         try:

@@ -16,6 +16,8 @@ from bty_core.values import KIB, MIB
 
 # A DOS table of the old days ends with the cylinder (255 heads, 63 sectors), the file need not.
 _CYLINDER = 255 * 63 * 512
+# In any sensible file the partition table is decoded long before.
+_START_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +143,14 @@ class _Start:
 
     def read(self, size: int) -> bytes:
         """Return the next bytes for a decoder, which does not need more than the start."""
-        while len(self._seen) < self.offset + 1 and len(self._seen) < 64 * MIB:
-            before = len(self._seen)
-            self.peek(before + 64 * KIB)
-            if len(self._seen) == before:
-                break
-        data = bytes(self._seen[self.offset : self.offset + size])
+        if self.offset == len(self._seen):
+            if self.offset >= _START_BYTES:
+                raise ImageRefused(
+                    f"the first {_START_BYTES} bytes of {self.name} hold next to nothing of a disk",
+                    hint="compress the image again: zstd, without options",
+                )
+            room = bytearray(64 * KIB)
+            self._seen += room[: fill(self._stream, memoryview(room))]
+        data = bytes(memoryview(self._seen)[self.offset : self.offset + size])
         self.offset += len(data)
         return data

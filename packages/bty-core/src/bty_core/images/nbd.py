@@ -1,6 +1,7 @@
 """A read-only view into a disk image through `qemu-nbd`, over a UNIX socket (the NBD protocol, fixed newstyle).
 
-qemu-nbd ends by itself when its only client has gone, so nothing stays behind even when bty is killed.
+qemu-nbd ends by itself when its only client has gone, and the kernel ends it with the thread that started it, so
+nothing stays behind even when bty is killed. An export must be opened in a thread that outlives it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bty_core import proc
 from bty_core.errors import CommandFailed, ImageCorrupt
 from bty_core.proc import Background
 
@@ -53,7 +55,10 @@ class NbdExport:
         address = Path(self._folder.name) / "socket"
         self._program = Background(
             [
-                "qemu-nbd",
+                # A qemu-nbd that nobody has connected to yet would wait for ever.
+                "setpriv",
+                "--pdeathsig=KILL",
+                proc.find("qemu-nbd"),
                 "--read-only",
                 f"--format={driver}",
                 f"--socket={address}",
@@ -68,6 +73,8 @@ class NbdExport:
         self._at = 0
         try:
             self._connect(address)
+            # A socket lives on without its name; so nothing is left of it when bty is killed.
+            self._folder.cleanup()
             self.size = self._handshake()
         except BaseException:
             self.close()
@@ -100,7 +107,7 @@ class NbdExport:
             header = struct.pack(
                 ">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_READ, self._asked, self._asked, length
             )
-            self._socket.sendall(header)
+            self._send(header)
             self._pending[self._asked] = _Pending(length)
             self._asked += length
 
@@ -135,6 +142,9 @@ class NbdExport:
             self._socket.sendall(
                 struct.pack(">IHHQQI", _REQUEST_MAGIC, 0, _COMMAND_DISCONNECT, 0, 0, 0)
             )
+        with suppress(OSError):
+            # Wakes another thread that waits for an answer.
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._program.stop()
         self._folder.cleanup()
@@ -166,7 +176,7 @@ class NbdExport:
         if greeting[:8] != b"NBDMAGIC" or greeting[8:16] != _OPTION_MAGIC:
             raise CommandFailed("qemu-nbd greeted with something that is not NBD")
         no_zeroes = struct.unpack(">H", greeting[16:])[0] & 2
-        self._socket.sendall(struct.pack(">I", 1 | no_zeroes))
+        self._send(struct.pack(">I", 1 | no_zeroes))
         # With structured replies a hole costs a few bytes on the socket.
         self._option(_OPTION_STRUCTURED, b"")
         self._answer()
@@ -180,7 +190,7 @@ class NbdExport:
                 return size
 
     def _option(self, option: int, body: bytes) -> None:
-        self._socket.sendall(_OPTION_MAGIC + struct.pack(">II", option, len(body)) + body)
+        self._send(_OPTION_MAGIC + struct.pack(">II", option, len(body)) + body)
 
     def _answer(self) -> tuple[int, bytes]:
         magic, _, kind, length = struct.unpack(">QIII", self._receive(20))
@@ -188,6 +198,12 @@ class NbdExport:
         if magic != _ANSWER_MAGIC or kind & 0x80000000:
             raise CommandFailed(f"qemu-nbd did not export {self._name}: answer {kind:#x}")
         return kind, body
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            raise self._stopped() from None
 
     def _receive(self, length: int) -> bytes:
         data = bytearray(length)
@@ -202,9 +218,14 @@ class NbdExport:
                 raise CommandFailed(
                     f"qemu-nbd gave nothing of {self._name} for {_REPLY_SECONDS:g} s"
                 ) from None
+            except OSError:
+                raise self._stopped() from None
             if not got:
-                raise ImageCorrupt(
-                    f"QEMU stopped while reading {self._name}: {self._last_words()}",
-                    hint="look at it with qemu-img check",
-                )
+                raise self._stopped()
             view = view[got:]
+
+    def _stopped(self) -> ImageCorrupt:
+        return ImageCorrupt(
+            f"QEMU stopped while reading {self._name}: {self._last_words()}",
+            hint="look at it with qemu-img check",
+        )

@@ -10,6 +10,8 @@ from uuid import UUID
 # A GPT of 128 entries ends before this on disks of either sector size.
 TABLE_BYTES = 34 * 4096
 
+_GPT_HEADER_BYTES = 92
+
 ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
 _MBR_ESP = "0xef"
@@ -63,7 +65,8 @@ class ImageTable:
 def read_table(head: bytes) -> ImageTable | None:
     """Return the partition table in `head`, the first `TABLE_BYTES` of an image, or None where there is none."""
     for sector_size in (512, 4096):
-        if head[sector_size : sector_size + 8] == b"EFI PART":
+        header = head[sector_size : sector_size + _GPT_HEADER_BYTES]
+        if len(header) == _GPT_HEADER_BYTES and header.startswith(b"EFI PART"):
             return _read_gpt(head, sector_size)
     return _read_dos(head)
 

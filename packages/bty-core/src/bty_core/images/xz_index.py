@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 _HEADER = 12
 _FOOTER = 12
-_INDEX_LIMIT = 2**24  # a larger index is not worth fetching for a figure in the plan
+# What is worth reading for a figure in the plan: the bytes of an index, and how many parts of the file. Over a network
+# each part is a request.
+_INDEX_LIMIT = 2**22
+_PARTS_LIMIT = 64
+_PADDING = 4096
+_NUMBER_BYTES = 9
 
 ReadAt = Callable[[int, int], "bytes | None"]
 
@@ -14,16 +19,19 @@ ReadAt = Callable[[int, int], "bytes | None"]
 def decoded_size(read_at: ReadAt, size: int) -> int | None:
     """Return the decoded bytes of the xz file of `size` bytes, or None where the file does not hold together.
 
-    Only the ends of the streams are read. The decoder is the one that finds and names damage.
+    Only the ends of the streams are read, and not of more than a few. The decoder is the one that finds and names
+    damage.
     """
     total = 0
     end = size
-    while end > 0:
+    for _ in range(_PARTS_LIMIT):
+        if end <= 0:
+            break
         footer = read_at(end - _FOOTER, _FOOTER) if end >= _HEADER + _FOOTER else None
         if footer is None or len(footer) != _FOOTER:
             return None
         if footer[-4:] == bytes(4):
-            end -= 4
+            end = _before_padding(read_at, end)
             continue
         if footer[-2:] != b"YZ":
             return None
@@ -41,6 +49,14 @@ def decoded_size(read_at: ReadAt, size: int) -> int | None:
     return total if end == 0 else None
 
 
+def _before_padding(read_at: ReadAt, end: int) -> int:
+    """Return the end of the file without the zeros that close it, at most `_PADDING` of them."""
+    start = max(0, end - _PADDING)
+    tail = read_at(start, end - start) or b""
+    zeros = len(tail) - len(tail.rstrip(b"\0"))
+    return end - (zeros - zeros % 4)
+
+
 def _sums(index: bytes) -> tuple[int, int] | None:
     """Return the bytes of all blocks as stored, and decoded."""
     try:
@@ -53,17 +69,16 @@ def _sums(index: bytes) -> tuple[int, int] | None:
             block, at = _number(index, at)
             stored += -(-unpadded // 4) * 4
             decoded += block
-    except IndexError:
+    except IndexError:  # the index ends in the middle, or a number in it does not end
         return None
     return stored, decoded
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
+    value = 0
+    for place in range(_NUMBER_BYTES):
+        byte = data[at + place]
+        value |= (byte & 0x7F) << 7 * place
         if not byte & 0x80:
-            return value, at
-        shift += 7
+            return value, at + place + 1
+    raise IndexError
