@@ -24,8 +24,8 @@ from bty_core.errors import (
 from bty_core.events import Done, Event, Retrying
 from bty_core.flash.engine import flash
 from bty_core.flash.plan import FlashOptions, FlashPlan
+from bty_core.images.address import HttpSettings
 from bty_core.images.digest import KnownDigest
-from bty_core.images.exchange import HttpSettings
 from bty_core.images.http import HttpSource
 from bty_core.images.inspect import inspect
 from bty_core.values import Digest
