@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.test_interrupted import flashing, wait_for
+from tests.agent.running import flashing, slow_server, wait_for
 from tests.conftest import MakeLoop
 from tests.core.flash.planning import is_dead, start_of
 from tests.fakes.images import MIB, content
@@ -156,26 +156,24 @@ def test_the_image_behind_its_own_disk(image: Path) -> None:
         detach(disk)
     assert done.returncode == 5
     assert done.stderr.splitlines()[-3:] == [
-        f"bty: {disk} is disk.img itself: the flash would destroy the image",
-        "     hint: choose another target",
+        f"bty: {disk} is the image itself, and would be erased before it is read",
+        "     hint: choose another target, or copy the image first",
         f"     nothing was written to {disk}",
     ]
     assert image.read_bytes() == DATA
 
 
-def test_two_at_once(make_loop: MakeLoop, tmp_path: Path) -> None:
-    disk = make_loop(300 * MIB, blank=True)
-    image = tmp_path / "big.img"
-    data = random.Random(4).randbytes(16 * MIB) * 18
-    image.write_bytes(data)
-    with flashing(image, disk) as first:
+def test_two_at_once(image: Path, make_loop: MakeLoop) -> None:
+    disk = make_loop(16 * MIB, blank=True)
+    with slow_server(DATA, len(DATA) - 1) as (server, url), flashing(url, disk) as first:
         wait_for(first, '"event": "started"')
         second = bty(image, disk, "--yes")
+        server.fast = len(DATA)
         first.communicate()
         assert first.returncode == 0
     assert second.returncode == 5
     assert f"{disk} is in use: claimed by another program\n" in second.stderr
-    assert start_of(disk, len(data)) == data
+    assert start_of(disk, len(DATA)) == DATA
 
 
 def test_a_disk_that_is_cut_off_in_the_middle(make_loop: MakeLoop, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.running import flashing, wait_for
 from tests.agent.test_disk_safety import bty, mounted
-from tests.agent.test_interrupted import flashing, wait_for
 from tests.fakes.images import MIB, content
 
 DATA = content(5 * MIB + 77, seed=22)
@@ -64,8 +64,8 @@ def test_the_image_itself_is_refused(other: str, image: Path, tmp_path: Path) ->
     assert done.returncode == 5
     real = target.resolve()
     assert done.stderr.splitlines()[-3:] == [
-        f"bty: {real} is disk.img itself: the flash would destroy the image",
-        "     hint: choose another target",
+        f"bty: {real} is the image itself, and would be erased before it is read",
+        "     hint: choose another target, or copy the image first",
         f"     nothing was written to {real}",
     ]
     assert image.read_bytes() == DATA

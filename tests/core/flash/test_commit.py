@@ -164,11 +164,12 @@ def test_nothing_is_left_behind_by_failures(
     broken = tmp_path / "broken.img.gz"
     broken.write_bytes(gzip.compress(DATA, compresslevel=1)[:-5000])
     before = set(os.listdir("/proc/self/fd"))
+    threads = set(threading.enumerate())
     for _ in range(5):
         with pytest.raises(BtyError):
             run(broken, disk)
     deadline = time.monotonic() + 2
-    while [one for one in threading.enumerate() if one.name.startswith("bty-")]:
+    while set(threading.enumerate()) - threads:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert set(os.listdir("/proc/self/fd")) == before
