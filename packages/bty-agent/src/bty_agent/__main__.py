@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 from bty_agent.console import Console
 from bty_agent.main import main
@@ -12,6 +13,10 @@ from bty_agent.main import main
 def run() -> None:
     """Run the program and leave with its exit code."""
     _open_what_is_closed()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name that the locale cannot spell is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     code = main(sys.argv[1:], Console())
     for stream in (sys.stdout, sys.stderr):
         try:

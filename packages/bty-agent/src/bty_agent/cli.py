@@ -1,28 +1,46 @@
-"""The command line, declared. The parser, the completions and the reference pages all come from here."""
+"""The command line, declared. The parser, the completions, the reference page and the man page come from here."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
-from typing import TypeVar
+from textwrap import wrap
+from typing import NoReturn
 
 import shtab
 
 from bty_agent import __version__
 from bty_agent.exits import Exit
 from bty_core.disks.select import Selector
-from bty_core.errors import BtyError
+from bty_core.errors import InvalidValue
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.values import Digest, parse_size, size_text
 
 DEFAULT_IMAGE_ROOT = Path("/var/lib/bty/images")
-T = TypeVar("T")
 
 PROGRESS = ("auto", "text", "ndjson", "none")
 PROVISIONING = ("none",)
+_TO_COME = ("cloud-init", "cijoe", "cijoe-online")
 SHELLS = ("bash", "zsh")
+
+_PROGRAM = Exit.PROGRAM_MISSING
+_ALWAYS = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.INTERRUPTED)
+_OF_IMAGE = (_PROGRAM, Exit.REFUSED, Exit.INTEGRITY, Exit.UNREACHABLE)
+_OF_DISK = (*_OF_IMAGE, Exit.NEEDS_ROOT)
+_OF_FLASH = (Exit.NEEDS_ROOT, Exit.WRITE_FAILED)
+
+# What argparse says, whose quotes differ from one Python to the next.
+_CHOICE = re.compile(
+    r"argument (?P<name>\S+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.*)\)"
+)
+_MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
+_EXCLUDED = re.compile(r"argument (?P<name>\S+): not allowed with argument (?P<other>\S+)")
+_NO_VALUE = re.compile(r"argument (?P<name>\S+): expected one argument")
 
 _SELECTORS = """\
 A disk is named by its path, or found by conditions that are joined with commas:
@@ -34,43 +52,123 @@ are named. file:PATH is a regular file that stands for a disk.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises what it has to say, as everything else in bty does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidValue(_sentence(message), hint=f"{self.prog} --help lists what there is")
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Help that is never wider than 80 columns."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26, width=80)
+        # The names of commands are indented once more than argparse reckons with.
+        self._action_max_length = 14
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``bty``."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bty",
         description="Put an OS image onto a disk, verified.",
-        epilog="exit codes:\n" + "\n".join(f"  {code:>3}  {code.meaning}" for code in Exit),
+        epilog=_exit_codes(*Exit) + "\n\n'bty COMMAND --help' tells more of a command.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"bty {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"bty {__version__}",
+        help="show the version and exit",
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
 
-    def command(name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+    def command(
+        name: str, summary: str, codes: Sequence[Exit] = (), epilog: str = ""
+    ) -> argparse.ArgumentParser:
+        known = [code for code in Exit if code in {*_ALWAYS, *codes}]
         return commands.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=epilog,
+            epilog="\n".join(filter(None, [epilog, _exit_codes(*known)])),
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
 
-    _declare_disks(command("disks", "list the disks and say which may be written"))
-    _declare_images(command("images", "list the images of a folder"))
-    _declare_inspect(command("inspect", "show what an image is and what is in it"))
-    _declare_flash(command("flash", "write an image onto a disk", _SELECTORS))
-    _declare_verify(command("verify", "compare an image with a disk, writing nothing", _SELECTORS))
-    _declare_inventory(command("inventory", "show what this machine is and has"))
+    _declare_disks(command("disks", "list the disks and say which may be written", [_PROGRAM]))
+    _declare_images(command("images", "list the images of a folder", [Exit.UNREACHABLE]))
+    _declare_inspect(command("inspect", "show what an image is and what is in it", _OF_IMAGE))
+    _declare_flash(
+        command("flash", "write an image onto a disk", [*_OF_IMAGE, *_OF_FLASH], _SELECTORS)
+    )
+    _declare_verify(
+        command("verify", "compare an image with a disk, writing nothing", _OF_DISK, _SELECTORS)
+    )
+    _declare_inventory(command("inventory", "show what this machine is and has", [_PROGRAM]))
     _declare_completion(command("completion", "print the completion script for a shell"))
     return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the words of a command line; raise `InvalidValue` for what makes no sense.
+
+    Prints help or version, and raises `SystemExit`, where they are asked for.
+    """
+    parser = build_parser()
+    asked = commands_of(parser).get(argv[0], parser) if argv else parser
+    _refuse_unknown_options(asked, argv)
+    arguments, left = parser.parse_known_args(argv)
+    if left:
+        asked.error(f"unknown {'option' if left[0].startswith('-') else 'argument'} '{left[0]}'")
+    if arguments.command is None:
+        parser.error("the command is missing")
+    return arguments
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command, by name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _refuse_unknown_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Name a mistyped option before argparse says that the right one is missing."""
+    known = [name for action in parser._actions for name in action.option_strings]
+    for word in takewhile(lambda word: word != "--", argv):
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            close = get_close_matches(name, known, n=1)
+            parser.error(f"unknown option '{name}'" + (f": is {close[0]} meant?" if close else ""))
+
+
+def _sentence(message: str) -> str:
+    """Return what argparse says of a mistake in the words of bty, the same on each Python."""
+    if found := _CHOICE.fullmatch(message):
+        choices = found["choices"].replace("'", "")
+        if found["name"] == "COMMAND":
+            return f"there is no command '{found['value']}': choose one of {choices}"
+        return f"{found['name']} cannot be '{found['value']}': choose one of {choices}"
+    if found := _MISSING.fullmatch(message):
+        words = found["names"].split(", ")
+        return f"{' and '.join(words)} {'are' if len(words) > 1 else 'is'} missing"
+    if found := _EXCLUDED.fullmatch(message):
+        return f"{found['other']} and {found['name']} exclude each other"
+    if found := _NO_VALUE.fullmatch(message):
+        return f"{found['name']} needs a value"
+    return message
+
+
+def _exit_codes(*codes: Exit) -> str:
+    """Return exit codes and what they mean, in 80 columns."""
+    lines = ["exit codes:"]
+    for code in codes:
+        lines += wrap(f"{code:>5}  {code.meaning}", 79, subsequent_indent=" " * 7)
+    return "\n".join(lines)
 
 
 def _declare_disks(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +184,7 @@ def _declare_images(parser: argparse.ArgumentParser) -> None:
         parser,
         "--root",
         shtab.DIRECTORY,
+        type=Path,
         default=root,
         help=f"the folder (default: $BTY_IMAGE_ROOT, or {DEFAULT_IMAGE_ROOT})",
     )
@@ -105,13 +204,14 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provision",
         choices=PROVISIONING,
+        type=_provisioning,
         default="none",
         help="what to set up on the disk afterwards (default and only choice: none)",
     )
     parser.add_argument(
         "--sha256",
         metavar="HEX",
-        type=_checked(Digest.parse),
+        type=Digest.parse,
         help="what the image's digest must be (default: from IMAGE.sha256 or SHA256SUMS)",
     )
     parser.add_argument(
@@ -120,14 +220,15 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix-gpt",
         action="store_true",
-        help="move the backup of the GPT to the real end of a larger disk",
+        help="move the backup of the GPT to the end of the disk, where that is larger than the image",
     )
     _max_window(parser)
     parser.add_argument(
         "--progress",
         choices=PROGRESS,
         default="auto",
-        help="a bar or lines on standard error, or events as JSON lines on standard output (default: auto)",
+        help="how to tell how far it is: a bar on a terminal and lines elsewhere (auto),"
+        " lines (text), events as JSON lines on standard output (ndjson), or not at all (none)",
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: the plan as JSON")
     go = parser.add_mutually_exclusive_group()
@@ -143,7 +244,10 @@ def _declare_verify(parser: argparse.ArgumentParser) -> None:
     _image_and_target(parser)
     _max_window(parser)
     parser.add_argument(
-        "--progress", choices=("auto", "text", "none"), default="auto", help="as for flash"
+        "--progress",
+        choices=("auto", "none"),
+        default="auto",
+        help="a bar on a terminal (auto), or nothing (none)",
     )
     _json(parser)
 
@@ -170,7 +274,7 @@ def _image_and_target(parser: argparse.ArgumentParser) -> None:
         "--target",
         shtab.FILE,
         metavar="SELECTOR",
-        type=_checked(Selector.parse),
+        type=Selector.parse,
         required=True,
         help="the disk: see below",
     )
@@ -184,9 +288,9 @@ def _max_window(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-window",
         metavar="SIZE",
-        type=_checked(parse_size),
+        type=parse_size,
         default=MAX_WINDOW,
-        help=f"memory that a decoder may use for its window (default: {size_text(MAX_WINDOW)})",
+        help=f"memory that decoding may take for its window (default: {size_text(MAX_WINDOW)})",
     )
 
 
@@ -195,13 +299,11 @@ def _path(parser: argparse.ArgumentParser, flag: str, complete: object, **option
     option.complete = complete  # type: ignore[attr-defined]
 
 
-def _checked(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Have argparse say what `parse` says of a bad value."""
-
-    def checked(text: str) -> T:
-        try:
-            return parse(text)
-        except BtyError as error:
-            raise argparse.ArgumentTypeError(f"{error.message}: {error.hint}") from None
-
-    return checked
+def _provisioning(text: str) -> str:
+    """Say of the modes to come that they are to come."""
+    if text in _TO_COME:
+        raise InvalidValue(
+            f"--provision {text} is not there yet: only none can be chosen",
+            hint="leave --provision away, and set the system up after its first boot",
+        )
+    return text

@@ -7,9 +7,18 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from textwrap import TextWrapper
 from typing import TextIO
 
 from rich.console import Console as RichConsole
+
+from bty_agent.render.words import plain
+
+_WIDTH = 80  # columns, where nobody says
+_LINES = ("━", "─")
+_ASCII = ("#", ".")
+# Their fonts have the characters of an old PC or a VT, whatever the locale says.
+_PLAIN_TERMINALS = ("linux", "vt", "ansi", "cons")
 
 
 @dataclass
@@ -26,34 +35,75 @@ class Console:
         """Whether a person sits at both ends."""
         return self.stdin.isatty() and self.stderr.isatty()
 
-    @cached_property
-    def out(self) -> RichConsole:
-        """Standard output, for tables."""
-        return self._rich(self.stdout)
+    @property
+    def can_draw(self) -> bool:
+        """Whether standard error is a terminal on which a line can be drawn again."""
+        return self.stderr.isatty() and not self.err.is_dumb_terminal
+
+    @property
+    def bar_glyphs(self) -> tuple[str, str]:
+        """What bars are made of here: done, to do. They differ without colour too."""
+        if os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS):
+            return _ASCII
+        try:
+            "".join(_LINES).encode(self.stderr.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return _ASCII
+        return _LINES
 
     @cached_property
     def err(self) -> RichConsole:
-        """Standard error, for plans, bars and messages."""
+        """Standard error, for bars."""
         return self._rich(self.stderr)
 
-    def say(self, text: str = "") -> None:
-        """Write a line of talk. Whether anybody listens changes nothing."""
+    def say(self, text: str = "", *, indent: int = 0) -> None:
+        """Write lines of talk, wrapped on a terminal. Whether anybody listens changes nothing."""
         with suppress(OSError):
-            print(text, file=self.stderr, flush=True)
+            print(self._wrapped(text, self.stderr, indent), file=self.stderr, flush=True)
 
     def data(self, text: str) -> None:
-        """Write a line of data."""
-        print(text, file=self.stdout, flush=True)
+        """Write lines of data, as they are."""
+        print(_shown(text), file=self.stdout, flush=True)
+
+    def page(self, text: str, *, indent: int = 0) -> None:
+        """Write lines for people to standard output, wrapped on a terminal."""
+        print(self._wrapped(text, self.stdout, indent), file=self.stdout, flush=True)
 
     def ask(self, question: str) -> str:
         """Ask, and return the answer as typed; empty at the end of the input."""
-        print(question, end=" ", file=self.stderr, flush=True)
-        return self.stdin.readline().strip()
+        print(_shown(question), end=" ", file=self.stderr, flush=True)
+        try:
+            answer = self.stdin.readline()
+        except UnicodeDecodeError:
+            answer = "\n"
+        if not answer.endswith("\n"):
+            self.say()
+        return answer.strip()
+
+    def _wrapped(self, text: str, stream: TextIO, indent: int) -> str:
+        """Return `text` in the width of a terminal, not broken inside words; elsewhere a line stays a line."""
+        if not stream.isatty():
+            return _shown(text)
+        width = self._rich(stream).width
+        wrapper = TextWrapper(
+            width=max(width, indent + 20),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join(wrapper.fill(line) for line in _shown(text).split("\n"))
 
     def _rich(self, stream: TextIO) -> RichConsole:
-        width = (
-            self.width if stream.isatty() or self.width else int(os.environ.get("COLUMNS") or 80)
-        )
+        width = self.width
+        if width is None and not stream.isatty():
+            known = os.environ.get("COLUMNS", "")
+            width = int(known) if known.isdecimal() and int(known) else _WIDTH
         return RichConsole(
             file=stream, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False
         )
+
+
+def _shown(text: str) -> str:
+    """Return `text` without what a terminal would obey, its lines and tabs kept."""
+    lines = ("\t".join(map(plain, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(lines)

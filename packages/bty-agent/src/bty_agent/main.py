@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from time import monotonic
 from types import FrameType
 
-from bty_agent.cli import build_parser
+from bty_agent.cli import build_parser, parse
 from bty_agent.commands import COMMANDS
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
+from bty_agent.render.words import plain
 from bty_core.errors import BtyError, Refusals
 
 # Who presses Ctrl-C twice, or a service manager that sends two signals, means one thing.
@@ -21,13 +23,17 @@ _SAME_WISH_SECONDS = 1.0
 
 def main(argv: Sequence[str], console: Console) -> Exit:
     """Run one command. The only place where a failure becomes an exit code and words."""
-    try:
-        arguments = build_parser().parse_args(argv)
-    except SystemExit as asked:  # argparse has said why, or what was asked for
-        return Exit(asked.code) if isinstance(asked.code, int) else Exit.USAGE
+    if not argv:
+        console.say(build_parser().format_help().rstrip())
+        return Exit.USAGE
+    arguments = argparse.Namespace()
     try:
         with _terminated_like_interrupted():
+            with redirect_stdout(console.stdout):  # where argparse prints help and version
+                arguments = parse(argv)
             return COMMANDS[arguments.command](arguments, console)
+    except SystemExit:  # help or version, and argparse has printed it
+        return Exit.DONE
     except BtyError as error:
         _say_failure(console, error)
         return exit_for(error)
@@ -46,11 +52,11 @@ def main(argv: Sequence[str], console: Console) -> Exit:
 def _say_failure(console: Console, error: BtyError) -> None:
     found = error.reasons if isinstance(error, Refusals) else (error,)
     for one in found:
-        console.say(f"bty: {one.message}")
+        console.say(f"bty: {plain(one.message)}", indent=5)
         if one.hint:
-            console.say(f"     hint: {one.hint}")
+            console.say(f"     hint: {plain(one.hint)}", indent=11)
     if error.aftermath:
-        console.say(f"     {error.aftermath}")
+        console.say(f"     {plain(error.aftermath)}", indent=5)
 
 
 @contextmanager

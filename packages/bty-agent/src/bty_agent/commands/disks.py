@@ -6,8 +6,9 @@ import argparse
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
+from bty_agent.render.disks import disk_lines
 from bty_agent.render.envelope import disk_wire, envelope
-from bty_agent.render.tables import disks_table
+from bty_agent.render.tables import DETAIL
 from bty_core.disks.lsblk import read_disks
 from bty_core.disks.model import Kind
 
@@ -18,7 +19,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     if arguments.json:
         console.data(envelope("list-disks", {"disks": [disk_wire(disk) for disk in found]}))
     elif found:
-        console.out.print(disks_table(found))
+        for line in disk_lines(found):
+            console.page(line, indent=len(DETAIL))
     else:
         console.say("bty: this machine shows no disks")
         console.say(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.envelope import envelope, plan_wire
 from bty_agent.render.outcome import outcome
-from bty_agent.render.plan import plan_lines
+from bty_agent.render.plan import INDENT, plan_lines
 from bty_agent.render.progress import watcher
+from bty_agent.render.words import plain
 from bty_core.disks.find import find_disk
 from bty_core.disks.model import Kind
-from bty_core.errors import BtyError, InvalidValue, NeedsRoot, Refusals
-from bty_core.events import Failed
+from bty_core.errors import BtyError, Cancelled, InvalidValue, NeedsRoot, Refusals
+from bty_core.events import Emit, Failed
 from bty_core.flash.engine import flash
 from bty_core.flash.plan import FlashOptions, FlashPlan, firmware, refusals, warnings
 from bty_core.images.digest import KnownDigest, known_digest
@@ -25,33 +27,51 @@ from bty_core.images.locate import locate
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Show the plan, ask, and flash."""
+    with watcher(arguments.progress, console) as emit, _failure_told(emit):
+        _check(arguments, console)
+        plan = _plan(arguments)
+        _judge(plan, arguments, console)
+        if arguments.dry_run:
+            return Exit.DONE
+        if not (arguments.yes or _confirmed(plan, console)):
+            console.say(f"bty: nothing was written to {plan.disk.path}")
+            return Exit.USAGE
+        done = flash(plan, emit)
+    console.say(outcome(plan, done))
+    return Exit.DONE
+
+
+@contextmanager
+def _failure_told(emit: Emit) -> Iterator[None]:
+    """Make `Failed` the last event of whatever fails, before the engine starts too."""
+    try:
+        yield
+    except BaseException as failure:
+        known = failure if isinstance(failure, BtyError) else None
+        if isinstance(failure, KeyboardInterrupt):
+            known = Cancelled("interrupted")
+        code = known.code if known else BtyError.code
+        message = known.message if known else f"{type(failure).__name__}: {failure}"
+        with suppress(OSError):  # a reader of the events that has gone must not hide the failure
+            emit(Failed(code=code, message=message, hint=known.hint if known else None))
+        raise
+
+
+def _check(arguments: argparse.Namespace, console: Console) -> None:
+    """Refuse what makes no sense before anything is read."""
     if arguments.json and not arguments.dry_run:
         raise InvalidValue(
             "--json belongs to --dry-run", hint="--progress ndjson reports a flash as JSON lines"
+        )
+    if arguments.json and arguments.progress == "ndjson":
+        raise InvalidValue(
+            "--json and --progress ndjson both write to standard output", hint="choose one of them"
         )
     if not (arguments.dry_run or arguments.yes or console.can_ask):
         raise InvalidValue(
             "nobody is there to confirm the flash",
             hint="look at the plan with --dry-run, then say --yes",
         )
-    with watcher(arguments.progress, console) as emit:
-        try:
-            plan = _plan(arguments)
-            _judge(plan, arguments, console)
-            if arguments.dry_run:
-                return Exit.DONE
-            if not (arguments.yes or _confirmed(plan, console)):
-                console.say("bty: nothing was written")
-                return Exit.USAGE
-            done = flash(plan, emit)
-        except BtyError as error:
-            with suppress(
-                OSError
-            ):  # a reader of the events that has gone must not hide the failure
-                emit(Failed(code=error.code, message=error.message, hint=error.hint))
-            raise
-    console.say(outcome(plan, done))
-    return Exit.DONE
 
 
 def _plan(arguments: argparse.Namespace) -> FlashPlan:
@@ -69,12 +89,16 @@ def _plan(arguments: argparse.Namespace) -> FlashPlan:
 
 def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console) -> None:
     found = refusals(plan)
+    # This machine does not start from a regular file.
+    warned = warnings(plan, firmware() if plan.disk.kind is not Kind.FILE else None)
     if arguments.json:
-        console.data(envelope("plan-flash", plan_wire(plan, found, warnings(plan, firmware()))))
+        console.data(envelope("plan-flash", plan_wire(plan, found, warned)))
     else:
-        write = console.data if arguments.dry_run else console.say
-        for line in plan_lines(plan, warnings(plan, firmware())):
-            write(line)
+        # A plan that was asked for is data, unless standard output belongs to the events.
+        asked = arguments.dry_run and arguments.progress != "ndjson"
+        write = console.page if asked else console.say
+        for line in plan_lines(plan, warned):
+            write(line, indent=INDENT)
     if found:
         error = Refusals(found)
         error.aftermath = f"nothing was written to {plan.disk.path}"
@@ -84,5 +108,6 @@ def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console) -> 
 
 
 def _confirmed(plan: FlashPlan, console: Console) -> bool:
-    answer = console.ask(f"Erase {plan.disk.path} and write {plan.image.name}? [y/N]")
+    disk = plain(plan.disk.title)
+    answer = console.ask(f"Erase {disk} and write {plain(plan.image.name)}? [y/N]")
     return answer.lower() in ("y", "yes")

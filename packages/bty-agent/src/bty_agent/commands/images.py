@@ -8,7 +8,7 @@ from pathlib import Path
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.envelope import envelope
-from bty_agent.render.tables import ImageRow, images_table
+from bty_agent.render.tables import DETAIL, ImageRow, image_lines
 from bty_core.errors import BtyError
 from bty_core.images.catalog import read_catalog
 from bty_core.images.file import FileSource
@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             envelope("list-images", {"root": str(root), "images": [row.wire() for row in rows]})
         )
     elif rows:
-        console.out.print(images_table(rows))
+        for line in image_lines(rows):
+            console.page(line, indent=len(DETAIL))
     else:
         console.say(f"bty: there are no images in {root}")
         console.say(

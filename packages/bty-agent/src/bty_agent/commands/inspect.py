@@ -9,7 +9,7 @@ from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.bars import reading
 from bty_agent.render.envelope import envelope, table_wire
-from bty_agent.render.tables import image_table
+from bty_agent.render.tables import facts, image_facts
 from bty_core.errors import DigestMismatch
 from bty_core.flash.compare import Measured, measure
 from bty_core.images.digest import KnownDigest, known_digest
@@ -23,12 +23,12 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     known = known_digest(image.source)
     measured: Measured | None = None
     if not arguments.quick:
-        with reading(console, f"reading {image.name}", image.size) as tick:
+        with reading(console, "reading", image.size) as tick:
             measured = measure(image, arguments.max_window, tick)
     if arguments.json:
         console.data(envelope("inspect-image", _wire(image, known, measured)))
     else:
-        console.out.print(image_table(image, known, measured))
+        facts(console, image_facts(image, known, measured))
     if measured is not None and known is not None and measured.sha256 != known.digest.hex:
         raise DigestMismatch(
             f"{image.name} has the digest sha256:{measured.sha256}, and {known.origin} says {known.digest}",

@@ -7,7 +7,7 @@ import argparse
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.envelope import envelope
-from bty_agent.render.tables import inventory_table
+from bty_agent.render.tables import facts, inventory_facts
 from bty_core.machine.inventory import read_inventory
 
 
@@ -17,5 +17,5 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     if arguments.json:
         console.data(envelope("inventory", inventory.wire()))
     else:
-        console.out.print(inventory_table(inventory))
+        facts(console, inventory_facts(inventory))
     return Exit.DONE

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     image = inspect(locate(arguments.image), arguments.max_window)
     about = {"image": str(image.source), "disk": str(disk.path)}
     try:
-        with reading(console, f"comparing {disk.path}", image.size, arguments.progress) as tick:
+        with reading(console, "comparing", image.size, arguments.progress) as tick:
             moved = compare(image, disk, arguments.max_window, tick)
     except BtyError as error:
         if arguments.json:

@@ -16,10 +16,8 @@ SCHEMA_VERSION = "1"
 
 
 def envelope(command: str, body: dict[str, Any]) -> str:
-    """Return the JSON text of a command's answer."""
-    return json.dumps(
-        {"schema_version": SCHEMA_VERSION, "command": command, **body}, indent=2, ensure_ascii=False
-    )
+    """Return the JSON text of a command's answer: ASCII alone, which passes every locale and terminal."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, "command": command, **body}, indent=2)
 
 
 def disk_wire(disk: Disk) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from bty_core.events import Emit, Event
 
 
 def ndjson(console: Console) -> Emit:
-    """Return an emit that writes one event a line, at once."""
+    """Return an emit that writes one event a line, at once; ASCII alone, as all JSON of bty."""
 
     def emit(event: Event) -> None:
-        console.data(json.dumps(event.wire(), ensure_ascii=False))
+        console.data(json.dumps(event.wire()))
 
     return emit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bty_agent.render.words import plain
 from bty_core.events import Done
 from bty_core.flash.plan import FlashPlan
 from bty_core.values import size_text
@@ -19,7 +20,7 @@ def outcome(plan: FlashPlan, done: Done) -> str:
         else "\n      the kernel still shows the old partitions: reboot before using them"
     )
     return (
-        f"done: {plan.image.name} is on {plan.disk.path}, {checked}\n"
+        f"done: {plain(plan.image.name)} is on {plain(str(plan.disk.path))}, {checked}\n"
         f"      {size_text(done.bytes_written)} written, {size_text(done.bytes_skipped)} of zeros skipped,"
         f" {done.seconds:.1f} s, {rate}/s\n"
         f"      {digest}{stale}"

@@ -11,17 +11,19 @@ from bty_core.images.inspect import Image
 from bty_core.images.table import ImageTable
 from bty_core.values import size_text
 
+INDENT = 9  # columns of the word in front
+
 
 def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
-    """Return the plan, line by line."""
-    digest = (
-        f"{plan.digest.digest}\n         from {plan.digest.origin}" if plan.digest else "not known"
-    )
+    """Return the plan, line by line; what is wrapped goes on at `INDENT`."""
+    digest = "not known"
+    if plan.digest:
+        digest = f"{plan.digest.digest}\n         from {plain(plan.digest.origin)}"
     lines = [
         f"image    {plain(str(plan.image.source))}",
         f"         {image_facts(plan.image)}",
         f"digest   {digest}",
-        f"disk     {plan.disk.path}",
+        f"disk     {plain(str(plan.disk.path))}",
         f"         {disk_facts(plan.disk)}",
     ]
     if plan.disk.kind is not Kind.FILE:
@@ -33,13 +35,18 @@ def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
 
 def image_facts(image: Image) -> str:
     """Return format, sizes and partition table of an image."""
+    return f"{stored_facts(image)}, {table_facts(image.table)}"
+
+
+def stored_facts(image: Image) -> str:
+    """Return format and sizes of an image."""
     stored = f"{size_text(image.size)}" if image.size is not None else "of unknown size"
     disk = (
         f"{size_text(image.virtual_size)} on the disk"
         if image.virtual_size is not None
         else "size on the disk unknown"
     )
-    return f"{image.format}, {stored}, {disk}, {table_facts(image.table)}"
+    return f"{image.format}, {stored}, {disk}"
 
 
 def table_facts(table: ImageTable | None) -> str:

@@ -16,7 +16,7 @@ from bty_core.events import Emit, nowhere
 def watcher(kind: str, console: Console) -> Iterator[Emit]:
     """Yield the renderer called `kind`: "auto", "text", "ndjson" or "none"."""
     match kind:
-        case "auto" if console.stderr.isatty():
+        case "auto" if console.can_draw:
             with bars(console) as emit:
                 yield emit
         case "ndjson":

@@ -1,4 +1,4 @@
-"""Tables for people, in 80 columns and without lines that a Linux console cannot draw."""
+"""Lists of facts for people, in 80 columns and without lines that a Linux console cannot draw."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
+from rich.cells import cell_len
 
-from bty_agent.render.plan import image_facts, table_facts
-from bty_agent.render.words import contents, plain, state
-from bty_core.disks.model import Disk
+from bty_agent.console import Console
+from bty_agent.render.plan import stored_facts, table_facts
+from bty_agent.render.words import plain
 from bty_core.flash.compare import Measured
 from bty_core.images.catalog import CatalogEntry
 from bty_core.images.digest import KnownDigest
@@ -18,21 +18,21 @@ from bty_core.images.inspect import Image
 from bty_core.machine.model import Inventory
 from bty_core.values import size_text
 
+DETAIL = "    "  # in front of what belongs to the row above
+_IMAGES = ("FORMAT", "SIZE", "ON DISK", "DIGEST", "IMAGE")
 
-def disks_table(disks: Sequence[Disk]) -> Table:
-    """Return one row a disk."""
-    table = _table("DISK", "SIZE", "MODEL", "SERIAL", "VIA", "ON IT NOW", "STATE")
-    for disk in disks:
-        table.add_row(
-            str(disk.path),
-            size_text(disk.size),
-            plain(disk.model or "-"),
-            plain(disk.serial or "-"),
-            str(disk.transport),
-            contents(disk),
-            state(disk),
-        )
-    return table
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows with their cells below each other, two blanks between them."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+
+
+def facts(console: Console, rows: Sequence[tuple[str, str]]) -> None:
+    """Print a name and a fact a row; a long fact goes on below itself."""
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    for name, fact in rows:
+        console.page(f"{name:<{width}}{fact}", indent=width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,54 +60,51 @@ class ImageRow:
         }
 
 
-def images_table(rows: Sequence[ImageRow]) -> Table:
-    """Return one row an image."""
-    table = _table("IMAGE", "FORMAT", "SIZE", "ON DISK", "DIGEST", "DESCRIPTION")
-    for row in rows:
-        table.add_row(
-            plain(row.entry.name),
-            row.format or "-",
-            size_text(row.entry.size),
-            size_text(row.virtual_size) if row.virtual_size is not None else "unknown",
-            "known" if row.entry.digest else "-",
-            plain(row.problem or row.entry.description or "; ".join(row.entry.warnings)),
-        )
-    return table
+def image_lines(rows: Sequence[ImageRow]) -> list[str]:
+    """Return a row for each image, and below it what it is and what is wrong with it."""
+    shown = aligned([_IMAGES, *map(_image, rows)])
+    lines = shown[:1]
+    for row, line in zip(rows, shown[1:], strict=True):
+        told = [row.entry.description, row.problem, *row.entry.warnings]
+        lines += [line, *(f"{DETAIL}{plain(text)}" for text in told if text)]
+    return lines
 
 
-def image_table(image: Image, known: KnownDigest | None, measured: Measured | None) -> Table:
-    """Return what an image is, a fact a row, and its partitions."""
-    table = _facts()
-    table.add_row("image", plain(str(image.source)))
-    table.add_row("is", image_facts(image))
+def _image(row: ImageRow) -> tuple[str, ...]:
+    return (
+        row.format or "-",
+        size_text(row.entry.size),
+        size_text(row.virtual_size) if row.virtual_size is not None else "-",
+        "known" if row.entry.digest else "-",
+        plain(row.entry.name),
+    )
+
+
+def image_facts(
+    image: Image, known: KnownDigest | None, measured: Measured | None
+) -> list[tuple[str, str]]:
+    """Return what an image is, and its partitions."""
+    rows = [("image", plain(str(image.source))), ("is", stored_facts(image))]
     if measured is not None:
-        table.add_row("on the disk", f"{measured.virtual_size} bytes")
-        table.add_row("sha256", measured.sha256)
+        rows.append(("on the disk", f"{measured.virtual_size} bytes"))
+        rows.append(("sha256", measured.sha256))
         if image.format.compressed:
-            table.add_row("decoded", measured.disk_sha256)
+            rows.append(("decoded", measured.disk_sha256))
     if known is not None:
-        right = (
-            ""
-            if measured is None
-            else (" (equal)" if measured.sha256 == known.digest.hex else " (DIFFERENT)")
-        )
-        table.add_row("expected", f"{known.digest.hex} from {known.origin}{right}")
-    table.add_row("table", table_facts(image.table))
+        equal = measured is not None and measured.sha256 == known.digest.hex
+        judged = "" if measured is None else " (equal)" if equal else " (DIFFERENT)"
+        rows.append(("expected", f"{known.digest.hex} from {plain(known.origin)}{judged}"))
+    rows.append(("table", table_facts(image.table)))
     for part in image.table.partitions if image.table else ():
         name = f' "{plain(part.name)}"' if part.name else ""
-        table.add_row(
-            f"  {part.number}",
-            f"{size_text(part.size)} at {size_text(part.start)}, {part.type}{name}",
-        )
-    return table
+        told = f"{size_text(part.size)} at {size_text(part.start)}, {part.type}{name}"
+        rows.append((f"  {part.number}", told))
+    return rows
 
 
-def inventory_table(inventory: Inventory) -> Table:
-    """Return what a machine is and has, a fact a row."""
-    table = _facts()
-    for name, value in _flat(inventory.wire()):
-        table.add_row(name, plain(value))
-    return table
+def inventory_facts(inventory: Inventory) -> list[tuple[str, str]]:
+    """Return what a machine is and has."""
+    return [(name, plain(value)) for name, value in _flat(inventory.wire())]
 
 
 def _flat(wire: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -115,12 +112,8 @@ def _flat(wire: dict[str, Any]) -> Iterable[tuple[str, str]]:
         name = key.removesuffix("_bytes").replace("_", " ")
         if isinstance(value, list):
             for item in value:
-                yield (
-                    name.removesuffix("s"),
-                    ", ".join(_said(each, one) for each, one in item.items() if one),
-                )
-        elif isinstance(value, dict):
-            yield name, ", ".join(_said(each, one) for each, one in value.items() if one)
+                said = [_said(each, one) for each, one in item.items() if one]
+                yield name.removesuffix("s"), ", ".join(said)
         else:
             yield name, _said(key, value)
 
@@ -130,18 +123,10 @@ def _said(key: str, value: object) -> str:
         return size_text(value)
     if value is True:
         return key
+    if key in ("serial", "wwn") and value:
+        return f"{key} {value}"
     return "unknown" if value is None else str(value)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _facts() -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - cell_len(cell))

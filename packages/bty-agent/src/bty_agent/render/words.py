@@ -28,18 +28,38 @@ def contents(disk: Disk) -> str:
         return f"{disk.table or 'partitions'}: {listed}"
     if disk.filesystem:
         return _filesystem(disk.filesystem, disk.label)
-    return f"{disk.table}, no partitions" if disk.table else "nothing that bty knows"
+    return (
+        f"{disk.table}: no partitions"
+        if disk.table
+        else "no partition table and no filesystem found"
+    )
 
 
 def state(disk: Disk) -> str:
-    """Return whether a disk may be written, and if not, why, in a few words."""
+    """Return in a word or two whether a disk may be written."""
+    if any(use.running_system for use in disk.uses):
+        return "system"
     if disk.uses:
-        first = disk.uses[0]
-        more = f" and {len(disk.uses) - 1} more" if len(disk.uses) > 1 else ""
-        return f"in use: {plain(first.what)}{more}"
+        return "in use"
+    if disk.size == 0 and disk.kind is not Kind.FILE:
+        return "no medium"
     if objections(disk):
-        return "read-only" if disk.read_only else "not a whole disk"
-    return "free, only by name" if disk.named_only else "free"
+        return "read-only" if disk.read_only else "no disk"
+    return "by name" if disk.named_only else "free"
+
+
+def reasons(disk: Disk) -> list[str]:
+    """Return what the state does not say: what keeps a disk busy, and when it is chosen."""
+    if disk.uses:
+        listed = [
+            use.what if use.device == disk.path else f"{use.what} ({use.device})"
+            for use in disk.uses[:_LISTED]
+        ]
+        more = len(disk.uses) - _LISTED
+        return [plain(", ".join(listed) + (f" and {more} more" if more > 0 else ""))]
+    if not objections(disk) and disk.named_only:
+        return ["only chosen when path, serial, wwn or by-path names it"]
+    return []
 
 
 def disk_facts(disk: Disk) -> str:
