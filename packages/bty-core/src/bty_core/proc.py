@@ -20,6 +20,7 @@ PACKAGES = {
     "lsblk": "util-linux",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
+    "setpriv": "util-linux",
 }
 
 
