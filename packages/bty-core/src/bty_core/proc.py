@@ -20,7 +20,6 @@ PACKAGES = {
     "lsblk": "util-linux",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
-    "setpriv": "util-linux",
 }
 
 
