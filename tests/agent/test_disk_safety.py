@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.running import flashing, slow_server, wait_for
+from tests.agent.processes import flashing, slow_server, wait_for
 from tests.conftest import MakeLoop
 from tests.core.flash.planning import is_dead, start_of
 from tests.fakes.images import MIB, content

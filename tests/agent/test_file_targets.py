@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.running import flashing, wait_for
+from tests.agent.processes import flashing, wait_for
 from tests.agent.test_disk_safety import bty, mounted
 from tests.fakes.images import MIB, content
 

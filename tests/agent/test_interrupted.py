@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.running import Slow, flashing, slow_server, wait_for
+from tests.agent.processes import Slow, flashing, slow_server, wait_for
 from tests.conftest import MakeLoop
 from tests.core.flash.planning import is_dead, start_of
 from tests.fakes.images import MIB, disk_image, qcow2
