@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -38,6 +39,7 @@ class Fault:
     silent: bool = False  # no answer at all until the server stops
     stall_after: int | None = None  # bytes of the body, then nothing until the server stops
     extra: bytes = b""  # sent after the body
+    pause: float = 0.0  # seconds after each 256 KiB of the body
     status: int | None = None  # answer this, without the image
     headers: Mapping[str, str] = field(
         default_factory=dict
@@ -292,6 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
         for at in range(0, stop, _STEP):
             piece = data[at : min(at + _STEP, stop)]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)) if chunked else piece)
+            time.sleep(fault.pause)
         if fault.stall_after is not None:
             self.server.owner.stopping.wait()
         elif fault.drop_after is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import TextWrapper
@@ -80,6 +82,32 @@ class Console:
         if not answer.endswith("\n"):
             self.say()
         return answer.strip()
+
+    @contextmanager
+    def quiet_keys(self) -> Iterator[None]:
+        """Keep what is typed meanwhile off the terminal, where it would break a drawn line."""
+        terminal = self._own_terminal()
+        if terminal is None:
+            yield
+            return
+        before = termios.tcgetattr(terminal)
+        quiet = [*before]
+        quiet[3] &= ~termios.ECHO
+        termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+        try:
+            yield
+        finally:
+            with suppress(OSError, termios.error):
+                if self._own_terminal() is not None:
+                    termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+    def _own_terminal(self) -> int | None:
+        """Return the terminal, unless this is a background job, which the kernel stops for changing it."""
+        try:
+            terminal = self.stderr.fileno()
+            return terminal if os.tcgetpgrp(terminal) == os.getpgrp() else None
+        except (OSError, ValueError):
+            return None
 
     def _wrapped(self, text: str, stream: TextIO, indent: int) -> str:
         """Return `text` in the width of a terminal, not broken inside words; elsewhere a line stays a line."""

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             console.say(f"bty: nothing was written to {plan.disk.path}")
             return Exit.USAGE
         done = flash(plan, emit)
-    console.say(outcome(plan, done))
+    console.say(outcome(plan, done), indent=6)
     return Exit.DONE
 
 

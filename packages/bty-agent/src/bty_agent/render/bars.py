@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -21,6 +21,7 @@ from bty_core.values import size_text
 
 _NAME = 9  # columns: "verifying"
 _SHORTEST = 8  # columns of a bar that still says something
+_MOMENT = 0.5  # seconds
 # Widths of the facts, so that nothing jumps: percent, bytes, rate, time left, what the write waits for.
 _WIDTHS = (4, 7, 9, 10, -13)
 # What a narrow terminal goes without, the first one first.
@@ -63,7 +64,8 @@ class Line:
     def finish(self, size: int) -> None:
         """Show the phase as complete: its bytes, its mean rate and how long it took."""
         seconds = monotonic() - self.began
-        rate = f"{size_text(round(size / max(seconds, 0.001)))}/s"
+        # A rate of less than a moment says nothing.
+        rate = f"{size_text(round(size / seconds))}/s" if seconds >= _MOMENT else ""
         self.update(1.0, "100%", size_text(size), rate, f"in {clock(seconds)}")
 
     def _room(self, width: int, shown: set[int]) -> int:
@@ -110,6 +112,8 @@ class _Drawing:
     """The bars of one flash, and the state that they show."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+        self._terminal = ExitStack()
         self._shown = Lines()
         self._live = _live(console, self._shown)
         self._glyphs = console.bar_glyphs
@@ -135,13 +139,16 @@ class _Drawing:
     def stop(self) -> None:
         """Leave the bars as they are, and give the terminal back."""
         self._live.stop()
+        self._terminal.close()
 
     def _update(self, name: str) -> None:
         state, lines = self._state, self._shown.lines
         if not lines or (name == "verifying" and len(lines) == 1):
             self._finish()
             lines.append(Line(name, self._glyphs))
-            self._live.start()
+            if not self._live.is_started:
+                self._terminal.enter_context(self._console.quiet_keys())
+                self._live.start()
         line, fraction, left = lines[-1], state.fraction, state.seconds_left
         line.name = "waiting" if state.phase is Phase.RETRYING else name
         line.update(
@@ -186,7 +193,7 @@ def reading(
         )
         live.refresh()
 
-    with _live(console, shown) as live:
+    with console.quiet_keys(), _live(console, shown) as live:
         yield tick
 
 

@@ -112,10 +112,14 @@ def _flat(wire: dict[str, Any]) -> Iterable[tuple[str, str]]:
         name = key.removesuffix("_bytes").replace("_", " ")
         if isinstance(value, list):
             for item in value:
-                said = [_said(each, one) for each, one in item.items() if one]
+                said = [_named(each, one) for each, one in item.items() if one]
                 yield name.removesuffix("s"), ", ".join(said)
         else:
             yield name, _said(key, value)
+
+
+def _named(key: str, value: object) -> str:
+    return f"{key} {value}" if key in ("serial", "wwn") else _said(key, value)
 
 
 def _said(key: str, value: object) -> str:
@@ -123,8 +127,6 @@ def _said(key: str, value: object) -> str:
         return size_text(value)
     if value is True:
         return key
-    if key in ("serial", "wwn") and value:
-        return f"{key} {value}"
     return "unknown" if value is None else str(value)
 
 
