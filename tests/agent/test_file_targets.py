@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.processes import flashing, wait_for
+from tests.agent.processes import flashing, slow_server, wait_for
 from tests.agent.test_disk_safety import bty, mounted
 from tests.fakes.images import MIB, content
 
@@ -107,16 +106,17 @@ def test_a_limit_on_files(image: Path, tmp_path: Path) -> None:
     assert not any(target.read_bytes()[:MIB])
 
 
-def test_two_at_once(tmp_path: Path) -> None:
-    image = tmp_path / "big.img"
-    data = random.Random(4).randbytes(16 * MIB) * 12
-    image.write_bytes(data)
+def test_two_at_once(image: Path, tmp_path: Path) -> None:
     target = tmp_path / "disk"
-    with flashing(image, Path(f"file:{target}")) as first:
+    with (
+        slow_server(DATA, len(DATA) - 1) as (server, url),
+        flashing(url, Path(f"file:{target}")) as first,
+    ):
         wait_for(first, '"event": "started"')
         second = bty(image, f"file:{target}", "--yes")
+        server.fast = len(DATA)
         first.communicate()
         assert first.returncode == 0
     assert second.returncode == 5
     assert f"bty: {target} is in use by another program\n" in second.stderr
-    assert target.read_bytes() == data
+    assert target.read_bytes() == DATA
