@@ -267,6 +267,12 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def pictures(session: nox.Session) -> None:
+    """The pictures of the manual, made again from a real flash of a file."""
+    session.run(str(environment(session) / "python"), "-m", "docs.pictures")
+
+
+@nox.session(python=False)
 def bench(session: nox.Session) -> None:
     """Each program benchmarks/bench_*.py; results go to benchmarks/results/."""
     found = sorted((ROOT / "benchmarks").glob("bench_*.py"))

@@ -25,7 +25,7 @@ html_theme = "furo"
 html_title = f"bty {release}"
 html_copy_source = False
 man_pages = [
-    ("reference/commands", "bty", "put an OS image onto a disk, verified", [author], 1),
+    ("reference/generated/commands", "bty", "put an OS image onto a disk, verified", [author], 1),
 ]
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import bty_core
 from bty_core.errors import BtyError
 from bty_core.events import Event
+from docs.commands import commands
 
 Kind = TypeVar("Kind")
 
@@ -52,7 +53,11 @@ def events() -> str:
     return "\n".join(parts)
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "events.md": events}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "errors.md": errors,
+    "events.md": events,
+}
 
 
 def write_pages(folder: Path) -> None:

@@ -43,13 +43,24 @@ _MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 _EXCLUDED = re.compile(r"argument (?P<name>\S+): not allowed with argument (?P<other>\S+)")
 _NO_VALUE = re.compile(r"argument (?P<name>\S+): expected one argument")
 
-_SELECTORS = """\
-A disk is named by its path, or found by conditions that are joined with commas:
-  /dev/nvme0n1  serial:S64DNX0R  wwn:0x5002538f  by-path:pci-0000:00:17.0-ata-1
-  model:Samsung  size>=500G  size<=1TiB  transport:nvme|sata|sas|usb|virtio|mmc
-and then, if more than one is left:  smallest  largest  only
-Exactly one disk must match. Removable, USB and loop disks match only when they
-are named. file:PATH is a regular file that stands for a disk.
+SELECTORS = """\
+A disk is named by its path, or found by conditions with commas
+between:
+  /dev/nvme0n1             this path
+  serial:S64DNX0R          the whole serial number, in any case
+  wwn:0x5002538f           the whole World Wide Name
+  by-path:pci-0000:00:17.0-ata-1
+                           the place in the machine
+  model:Samsung            a text in the name of the model
+  size>=500G  size<=1TiB   a size; G is 10^9 bytes, GiB 2^30
+  transport:nvme           nvme, sata, sas, usb, virtio, mmc, iscsi
+                           or fc
+What is left of several disks:
+  smallest  largest        the one at this end; a tie is refused
+  only                     the one disk, when there are no others
+Exactly one disk must match. Removable, USB and loop disks match only
+when path, serial, wwn or by-path names them. file:PATH stands alone
+and is a regular file that takes the place of a disk.
 """
 
 
@@ -103,10 +114,10 @@ def build_parser() -> argparse.ArgumentParser:
     _declare_images(command("images", "list the images of a folder", [Exit.UNREACHABLE]))
     _declare_inspect(command("inspect", "show what an image is and what is in it", _OF_IMAGE))
     _declare_flash(
-        command("flash", "write an image onto a disk", [*_OF_IMAGE, *_OF_FLASH], _SELECTORS)
+        command("flash", "write an image onto a disk", [*_OF_IMAGE, *_OF_FLASH], SELECTORS)
     )
     _declare_verify(
-        command("verify", "compare an image with a disk, writing nothing", _OF_DISK, _SELECTORS)
+        command("verify", "compare an image with a disk, writing nothing", _OF_DISK, SELECTORS)
     )
     _declare_inventory(command("inventory", "show what this machine is and has", [_PROGRAM]))
     _declare_completion(command("completion", "print the completion script for a shell"))
