@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -250,6 +251,8 @@ def main() -> None:
     if bty is None or missing:
         raise SystemExit(f"not installed: {', '.join([*missing, *([] if bty else ['bty'])])}")
 
+    # A loop device and gigabytes of memory must not stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="bty-bench-", dir=SHM) as name:
         folder = Path(name)
         images = make_images(folder, options.gib * GIB, 4 * GIB)

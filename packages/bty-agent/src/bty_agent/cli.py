@@ -12,14 +12,15 @@ from pathlib import Path
 from textwrap import wrap
 from typing import NoReturn
 
-import shtab
-
 from bty_agent import __version__
 from bty_agent.exits import Exit
 from bty_core.disks.select import Selector
 from bty_core.errors import InvalidValue
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.values import Digest, parse_size, size_text
+
+# What a shell may offer for an argument.
+FILE, FOLDER = "file", "folder"
 
 DEFAULT_IMAGE_ROOT = Path("/var/lib/bty/images")
 
@@ -194,7 +195,7 @@ def _declare_images(parser: argparse.ArgumentParser) -> None:
     _path(
         parser,
         "--root",
-        shtab.DIRECTORY,
+        FOLDER,
         type=Path,
         default=root,
         help=f"the folder (default: $BTY_IMAGE_ROOT, or {DEFAULT_IMAGE_ROOT})",
@@ -204,7 +205,7 @@ def _declare_images(parser: argparse.ArgumentParser) -> None:
 
 def _declare_inspect(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument("image", metavar="IMAGE", help="a path or an http(s) address")
-    image.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks for it
+    image.complete = FILE  # type: ignore[attr-defined]  # for the completion scripts
     parser.add_argument("--quick", action="store_true", help="look at the start only: no digests")
     _max_window(parser)
     _json(parser)
@@ -275,7 +276,7 @@ def _image_and_target(parser: argparse.ArgumentParser) -> None:
     _path(
         parser,
         "--image",
-        shtab.FILE,
+        FILE,
         metavar="PATH_OR_URL",
         required=True,
         help="a path or an http(s) address",
@@ -283,7 +284,7 @@ def _image_and_target(parser: argparse.ArgumentParser) -> None:
     _path(
         parser,
         "--target",
-        shtab.FILE,
+        FILE,
         metavar="SELECTOR",
         type=Selector.parse,
         required=True,

@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import TextWrapper
-from typing import TextIO
-
-from rich.console import Console as RichConsole
+from typing import TYPE_CHECKING, TextIO
 
 from bty_agent.render.words import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
 
 _WIDTH = 80  # columns, where nobody says
 _LINES = ("━", "─")
@@ -122,6 +123,8 @@ class Console:
         return "\n".join(wrapper.fill(line) for line in _shown(text).split("\n"))
 
     def _rich(self, stream: TextIO) -> RichConsole:
+        from rich.console import Console as RichConsole  # not for programs, which see no bars
+
         width = self.width
         if width is None and not stream.isatty():
             known = os.environ.get("COLUMNS", "")

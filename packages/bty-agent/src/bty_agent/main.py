@@ -11,7 +11,7 @@ from time import monotonic
 from types import FrameType
 
 from bty_agent.cli import build_parser, parse
-from bty_agent.commands import COMMANDS
+from bty_agent.commands import command
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
 from bty_agent.render.words import plain
@@ -31,7 +31,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         with _terminated_like_interrupted():
             with redirect_stdout(console.stdout):  # where argparse prints help and version
                 arguments = parse(argv)
-            return COMMANDS[arguments.command](arguments, console)
+            return command(arguments.command)(arguments, console)
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:

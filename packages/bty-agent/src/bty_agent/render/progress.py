@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bty_agent.console import Console
-from bty_agent.render.bars import bars
 from bty_agent.render.ndjson import ndjson
 from bty_agent.render.text import lines
 from bty_core.events import Emit, nowhere
@@ -17,6 +16,8 @@ def watcher(kind: str, console: Console) -> Iterator[Emit]:
     """Yield the renderer called `kind`: "auto", "text", "ndjson" or "none"."""
     match kind:
         case "auto" if console.can_draw:
+            from bty_agent.render.bars import bars  # with rich, for those who see it
+
             with bars(console) as emit:
                 yield emit
         case "ndjson":

@@ -52,13 +52,14 @@ def read_back(
                 )
             right += piece.length
             chunk.release()
+            if cancel.is_set():
+                raise Cancelled("stopped on request")
 
     threads = [flow.start(read, "read-back"), flow.start(compare, "compare")]
     try:
+        tick(0)
         while not flow.wait(_TICK_SECONDS):
             tick(right)
-            if cancel.is_set():
-                raise Cancelled("stopped on request")
     finally:
         flow.stop()
         for thread in threads:

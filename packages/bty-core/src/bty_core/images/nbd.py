@@ -51,14 +51,15 @@ class NbdExport:
         Raises `ProgramMissing`, and `CommandFailed` or `ImageCorrupt` where QEMU cannot read the file.
         """
         self._name = path.name
+        setpriv, qemu_nbd = proc.find("setpriv"), proc.find("qemu-nbd")
         self._folder = tempfile.TemporaryDirectory(prefix="bty-nbd-")
         address = Path(self._folder.name) / "socket"
         self._program = Background(
             [
                 # A qemu-nbd that nobody has connected to yet would wait for ever.
-                "setpriv",
+                setpriv,
                 "--pdeathsig=KILL",
-                proc.find("qemu-nbd"),
+                qemu_nbd,
                 "--read-only",
                 f"--format={driver}",
                 f"--socket={address}",
