@@ -105,7 +105,7 @@ def make_images(folder: Path, size: int, random_size: int) -> dict[str, Path]:
     for form, command in (
         ("zstd", "zstd -q -T0 {raw} -o {out}"),
         ("gzip", "gzip -c {raw} >{out}"),
-        ("xz", "xz -c -T0 {raw} >{out}"),
+        ("xz", "xz -c -T0 -1 {raw} >{out}"),
         ("qcow2", "qemu-img convert -c -O qcow2 {raw} {out}"),
         ("bmap", "bmaptool create -o {out} {raw}"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -191,6 +192,20 @@ def test_nohup_is_respected(data: bytes, disk: Path) -> None:
     assert start_of(disk, SIZE) == data
 
 
+def test_stopped_before_the_server_says_anything(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/disk.img"
+        with flashing(url, Path(f"file:{tmp_path / 'target'}")) as process:
+            silent.accept()[0].close()
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            code, seconds, said = ended(process)
+            connection.close()
+    assert (code, said) == (130, "bty: interrupted\n     nothing was written\n")
+    assert seconds < PROMPT
+    assert not (tmp_path / "target").exists()
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_qemu_ends_with_the_program(
@@ -225,7 +240,10 @@ def test_qemu_ends_with_the_program(
 
 
 @pytest.mark.qemu
-def test_qemu_that_was_never_connected_ends_too(tmp_path: Path) -> None:
+def test_qemu_that_was_never_connected_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     raw = tmp_path / "disk.raw"
     raw.write_bytes(bytes(MIB))
     image = qcow2(raw, tmp_path / "disk.qcow2")

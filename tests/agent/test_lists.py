@@ -52,6 +52,7 @@ def test_disks(machine: list[Disk]) -> None:
         "/dev/nvme0n1  512 GB   nvme  free     22251K800001  WD_BLACK SN770",
         "    no partition table and no filesystem found",
     ]
+    assert ran.out in (DATA.parents[2] / "docs/how-to/choose-a-disk.md").read_text()
 
 
 @pytest.mark.parametrize("data", sorted(file.stem for file in DATA.glob("*.json")))

@@ -99,12 +99,19 @@ def test_links_between_files_lead_somewhere() -> None:
     assert dead == []
 
 
+def test_the_tests_that_the_manual_names_are_there() -> None:
+    told = (ROOT / "docs/explanation/engine.md").read_text()
+    named = re.findall(r"`([a-z/]*(?:test_[a-z_*]+\.py|tests/[a-z/]+/))`", told)
+    assert len(named) > 10
+    assert [name for name in named if not [*ROOT.glob(name), *ROOT.glob(f"tests/**/{name}")]] == []
+
+
 def test_the_man_page_has_every_option_and_renders_without_a_warning(tmp_path: Path) -> None:
-    sphinx = [sys.executable, "-m", "sphinx", "--quiet", "-W", "-b", "man"]
-    folders = ["-d", tmp_path / "trees", ROOT / "docs", tmp_path / "man"]
+    sphinx: list[str | Path] = [sys.executable, "-m", "sphinx", "--quiet", "-W", "-b", "man"]
+    folders: list[str | Path] = ["-d", tmp_path / "trees", ROOT / "docs", tmp_path / "man"]
     env = {**os.environ, "PYTHONWARNINGS": "default"}
     subprocess.run([*sphinx, *folders], check=True, env=env)
-    man = ["man", "--warnings", "-l", tmp_path / "man/bty.1"]
+    man: list[str | Path] = ["man", "--warnings", "-l", tmp_path / "man/bty.1"]
     env = {**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}
     ran = subprocess.run(man, check=True, capture_output=True, text=True, env=env)
     assert ran.stderr == ""

@@ -79,6 +79,9 @@ class Console:
             answer = self.stdin.readline()
         except UnicodeDecodeError:
             answer = "\n"
+        except KeyboardInterrupt:
+            self.say()  # what follows is not about the answer
+            raise
         if not answer.endswith("\n"):
             self.say()
         return answer.strip()

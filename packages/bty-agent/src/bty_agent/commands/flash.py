@@ -28,17 +28,29 @@ from bty_core.images.locate import locate
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Show the plan, ask, and flash."""
     with watcher(arguments.progress, console) as emit, _failure_told(emit):
-        _check(arguments, console)
-        plan = _plan(arguments)
-        _judge(plan, arguments, console)
-        if arguments.dry_run:
-            return Exit.DONE
-        if not (arguments.yes or _confirmed(plan, console)):
-            console.say(f"bty: nothing was written to {plan.disk.path}")
-            return Exit.USAGE
+        with _untouched():
+            _check(arguments, console)
+            plan = _plan(arguments)
+            _judge(plan, arguments, console)
+            if arguments.dry_run:
+                return Exit.DONE
+            if not (arguments.yes or _confirmed(plan, console)):
+                console.say(f"bty: nothing was written to {plan.disk.path}")
+                return Exit.USAGE
         done = flash(plan, emit)
     console.say(outcome(plan, done), indent=6)
     return Exit.DONE
+
+
+@contextmanager
+def _untouched() -> Iterator[None]:
+    """Say of an interrupt that nothing was written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        error = Cancelled("interrupted")
+        error.aftermath = "nothing was written"
+        raise error from None
 
 
 @contextmanager
@@ -48,8 +60,6 @@ def _failure_told(emit: Emit) -> Iterator[None]:
         yield
     except BaseException as failure:
         known = failure if isinstance(failure, BtyError) else None
-        if isinstance(failure, KeyboardInterrupt):
-            known = Cancelled("interrupted")
         code = known.code if known else BtyError.code
         message = known.message if known else f"{type(failure).__name__}: {failure}"
         with suppress(OSError):  # a reader of the events that has gone must not hide the failure
