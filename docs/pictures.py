@@ -66,7 +66,7 @@ def screens(url: str) -> tuple[str, str, str]:
         shown = until(terminal, shown, lambda text: "[y/N] " in text)
         plan = shown
         os.write(terminal, b"y\n")
-        shown = until(terminal, shown, lambda text: re.search(r" [56]\d%.*bound", plain(text)))
+        shown = until(terminal, shown, lambda text: re.search(r" 2\d%.*bound", plain(text)))
         bar = shown
         return plan, bar, until(terminal, shown, lambda _: False)
     finally:

@@ -67,9 +67,13 @@ class Folder(SimpleHTTPRequestHandler):
 
     def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
         """Send as many bytes as the headers said."""
-        while self.left and (data := source.read(min(CHUNK, self.left))):
-            outputfile.write(data)
-            self.left -= len(data)
+        try:
+            while self.left and (data := source.read(min(CHUNK, self.left))):
+                outputfile.write(data)
+                self.left -= len(data)
+        except ConnectionError:
+            # Whoever only looks at the start of an image leaves early.
+            self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay silent: the program that serves has the word."""

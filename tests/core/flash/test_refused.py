@@ -59,7 +59,7 @@ def test_one_byte_too_many_is_found_at_the_door(
     with pytest.raises(WriteFailed) as caught:
         run(image, partitioned)
     assert caught.value.message == (
-        f"disk.img holds more than the 16777216 bytes (16.8 MB) of {partitioned}; the disk does not boot now"
+        f"disk.img holds more than the 16777216 bytes (16.8 MB) of {partitioned}"
     )
     assert caught.value.aftermath == f"{partitioned} does not boot now; flash it again"
     assert is_dead(partitioned)

@@ -59,7 +59,7 @@ class Retrying(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifying(Event):
-    """How far the read-back is."""
+    """How far the read-back is; the parts that are written last are not in it."""
 
     event: ClassVar[str] = "verifying"
     disk_bytes: int

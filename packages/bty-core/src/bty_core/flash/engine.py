@@ -232,7 +232,8 @@ class _Flash:
 
     def _verifying(self, right: int) -> None:
         assert self._writer is not None
-        self._emit(Verifying(disk_bytes=right, total_bytes=self._writer.total))
+        total = sum(piece.length for piece in self._writer.written)
+        self._emit(Verifying(disk_bytes=right, total_bytes=total))
 
 
 def _look_again(planned: Disk) -> Disk:

@@ -47,7 +47,7 @@ def read_back(
             if chunk.length < piece.length or not _holds(chunk.view, piece):
                 raise VerifyFailed(
                     f"{target.disk.path} does not hold what was written to it, between byte {piece.offset}"
-                    f" and {piece.offset + piece.length}; it does not boot now",
+                    f" and {piece.offset + piece.length}",
                     hint="flash it again; if it fails again, replace the disk: it loses data",
                 )
             right += piece.length

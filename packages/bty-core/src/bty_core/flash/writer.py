@@ -100,8 +100,7 @@ class DiskWriter:
         limit = self._target.size
         if limit is not None and self.total > limit:
             raise DiskTooSmall(
-                f"{self._image} holds more than the {limit} bytes ({size_text(limit)}) of {self._target.disk.path};"
-                " the disk does not boot now",
+                f"{self._image} holds more than the {limit} bytes ({size_text(limit)}) of {self._target.disk.path}",
                 hint="choose a larger disk",
             )
         padded = self._pad(chunk)
