@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bty_core.disks.lsblk import parse
-from bty_core.disks.model import Disk, Kind, Transport
+from bty_core.disks.model import Disk, Kind, Transport, Use
 from bty_core.disks.select import ALLOWED, Condition, Key, Pick, Selector, choose
 from bty_core.disks.sysfs import KernelFacts
 from bty_core.errors import DiskAmbiguous, DiskNotFound, InvalidValue
@@ -353,3 +354,12 @@ def test_a_disk_is_chosen_only_where_exactly_one_is_meant(
     else:
         with pytest.raises(DiskAmbiguous if meant else DiskNotFound):
             choose(disks, selector)
+
+
+def test_the_example_in_a_hint_is_a_disk_that_is_free() -> None:
+    system = replace(
+        disk("sda", serial="SYSTEM"), uses=(Use(device=Path("/dev/sda"), what="mounted on /"),)
+    )
+    with pytest.raises(DiskNotFound) as caught:
+        choose([system, disk("sdb", serial="FREE")], Selector.parse("serial:NONE"))
+    assert caught.value.hint == "choose one of them, for example serial:FREE"

@@ -217,7 +217,8 @@ def _listed(disks: Sequence[Candidate]) -> str:
 
 
 def _naming(wanted: Sequence[Candidate], disks: Sequence[Candidate]) -> str:
-    """Return a selector that means one of `wanted` and nothing else in `disks`."""
+    """Return a selector that means one of `wanted`, a free one if there is any, and nothing else in `disks`."""
+    wanted = [disk for disk in wanted if not getattr(disk, "uses", ())] or wanted
     for disk in wanted:
         serials = [other for other in disks if disk.serial and _same(disk.serial, other.serial)]
         if disk.serial and len(serials) == 1:
