@@ -2,9 +2,10 @@
 
     sudo .venv/bin/python benchmarks/bench_flash.py [--rounds 3] [--only zstd] [--output FILE]
 
-Everything happens on a loop device over a file in memory (tmpfs), so that the disk is never the limit. Before each run
-the disk is filled with old data, because a fresh sparse file would be free to write. The contenders take turns, round
-after round, and the medians count: compare the ratios, not the seconds, with those of another machine.
+Everything happens on a loop device over a file in memory (tmpfs), so that the disk is never the limit. With
+`--disk fresh` the file holds nothing before each run, like a disk that was discarded: who writes zeros pays for their
+memory. With `--disk full` it is filled with old data: who discards zeros pays for giving the memory back. The contenders
+take turns, round after round, and the medians count: compare the ratios, not the seconds, with those of other machines.
 """
 
 from __future__ import annotations
@@ -156,10 +157,19 @@ def fill(backing: Path, old: bytes) -> None:
             file.write(old)
 
 
-def measure(contender: Contender, backing: Path, old: bytes) -> None:
-    """Run it once and note wall time and peak memory."""
+def empty(backing: Path) -> None:
+    """Leave a disk that holds nothing and takes no memory."""
+    size = backing.stat().st_size
+    os.truncate(backing, 0)
+    os.truncate(backing, size)
+
+
+def measure(contender: Contender, backing: Path, old: bytes | None) -> None:
+    """Run it once, on a disk that is empty or full of `old`, and note wall time and peak memory."""
     if contender.writes:
-        fill(backing, old)
+        empty(backing)
+        if old is not None:
+            fill(backing, old)
     process = subprocess.Popen(
         ["bash", "-c", f"set -o pipefail; {contender.command}"],
         stdin=subprocess.DEVNULL,
@@ -238,6 +248,9 @@ def main() -> None:
     parser.add_argument(
         "--gib", type=int, default=6, help="size of the image with files (default: 6)"
     )
+    parser.add_argument(
+        "--disk", choices=("fresh", "full"), default="fresh", help="see above (default: fresh)"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/flash.json"))
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -256,7 +269,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bty-bench-", dir=SHM) as name:
         folder = Path(name)
         images = make_images(folder, options.gib * GIB, 4 * GIB)
-        old = os.urandom(16 * MIB)
+        old = os.urandom(16 * MIB) if options.disk == "full" else None
         with loop_disk(folder, options.gib * GIB) as (disk, backing):
             found = [one for one in contenders(images, disk, bty) if options.only in one.group]
             for turn in range(options.rounds):
@@ -275,6 +288,7 @@ def main() -> None:
             "python": platform.python_version(),
         },
         "rounds": options.rounds,
+        "disk": options.disk,
         "results": [
             {"image": one.group, "way": one.name, "seconds": one.seconds, "peak_mib": one.memory}
             for one in found

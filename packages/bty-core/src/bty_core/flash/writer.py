@@ -21,6 +21,7 @@ _SIGNATURE_BYTES = 128 * KIB
 _BLOCK = 64 * KIB
 # Handing a shorter run to the device costs more than writing it.
 _RUN = 256 * KIB
+_LONG_RUN = 128 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,9 @@ class DiskWriter:
             self._zeros = (start, end)
         else:
             self._zeros = (self._zeros[0], end)
+        # Made while the next bytes are decoded, not all at the end.
+        if self._zeros[1] - self._zeros[0] >= _LONG_RUN:
+            self._make_zeros()
 
     def _make_zeros(self) -> None:
         (start, end), self._zeros = self._zeros, (0, 0)
