@@ -4,8 +4,8 @@
 
 Everything happens on a loop device over a file in memory (tmpfs), so that the disk is never the limit. With
 `--disk fresh` the file holds nothing before each run, like a disk that was discarded: who writes zeros pays for their
-memory. With `--disk full` it is filled with old data: who discards zeros pays for giving the memory back. The contenders
-take turns, round after round, and the medians count: compare the ratios, not the seconds, with those of other machines.
+memory. With `--disk full` it is filled with old data: who discards zeros pays for giving the memory back. The
+contenders take turns, round after round, and the medians count: compare ratios, not seconds, with other machines.
 """
 
 from __future__ import annotations
