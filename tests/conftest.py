@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from tests.guard import GUARD, stand_guard
 from tests.loops import attach, detach
 
 MIB = 1 << 20
+USUAL_SIGNALS = {
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed")
 
 stand_guard()
@@ -61,7 +67,11 @@ def loop_disk(request: pytest.FixtureRequest, make_loop: MakeLoop) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a BTY_REQUIRE that promises what nobody knows."""
+    """Refuse a BTY_REQUIRE that promises what nobody knows, and listen to signals again."""
+    # Started in the background or under nohup, pytest ignores these, and so would all that it starts.
+    for one, usual in USUAL_SIGNALS.items():
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, usual)
     try:
         required()
     except ValueError as error:
