@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import settings
@@ -18,7 +18,7 @@ from tests.guard import GUARD, stand_guard
 from tests.loops import attach, detach
 
 MIB = 1 << 20
-USUAL_SIGNALS = {
+USUAL_SIGNALS: dict[signal.Signals, Any] = {
     signal.SIGHUP: signal.SIG_DFL,
     signal.SIGTERM: signal.SIG_DFL,
     signal.SIGINT: signal.default_int_handler,
