@@ -77,7 +77,7 @@ class _Comparing:
         self._room = memoryview(aligned(CHUNK))
 
     def take(self, chunk: Chunk) -> None:
-        padded = -(-chunk.length // self._target.sector) * self._target.sector
+        padded = self._target.padded(chunk.length)
         got = min(self._target.read(self._room[:padded], chunk.offset), chunk.length)
         if got < chunk.length:
             raise VerifyFailed(

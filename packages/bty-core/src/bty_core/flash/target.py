@@ -71,6 +71,10 @@ class Target:
             os.close(self._fd)
             raise
 
+    def padded(self, length: int) -> int:
+        """Return `length` in bytes, rounded up to whole sectors."""
+        return -(-length // self.sector) * self.sector
+
     def write(self, view: memoryview, offset: int) -> None:
         """Write all of `view` at `offset`. A last part of a sector is filled up with zeros; the memory must be aligned
         and have room for that."""

@@ -35,7 +35,7 @@ def read_back(
         for piece in written:
             chunk = pool.take()
             chunk.hold(1)
-            padded = -(-piece.length // target.sector) * target.sector
+            padded = target.padded(piece.length)
             chunk.length = min(target.read(chunk.memory[:padded], piece.offset), piece.length)
             lane.put((chunk, piece))
         lane.close()

@@ -161,12 +161,12 @@ class DiskWriter:
         for part in sorted(self.held, key=lambda part: part.offset, reverse=True):
             room[:] = bytes(HEAD)
             room[: len(part.data)] = part.data
-            target.write(room[: self._padded(len(part.data))], part.offset)
+            target.write(room[: target.padded(len(part.data))], part.offset)
             target.flush()
             self.bytes_written += len(part.data)
         target.forget_cache()
         for part in self.held:
-            got = target.read(room[: self._padded(len(part.data))], part.offset)
+            got = target.read(room[: target.padded(len(part.data))], part.offset)
             if got < len(part.data) or part.data != room[: len(part.data)]:
                 raise VerifyFailed(
                     f"{target.disk.path} does not hold what was written to it at byte {part.offset}",
@@ -177,15 +177,12 @@ class DiskWriter:
         """Leave a disk that does not boot, as far as it still takes writes."""
         with suppress(WriteFailed):
             for part in sorted(self.held, key=lambda part: part.offset):
-                self._target.zero(part.offset, self._padded(len(part.data)))
+                self._target.zero(part.offset, self._target.padded(len(part.data)))
             self._target.flush()
             self.state = DiskState.DEAD
 
-    def _padded(self, length: int) -> int:
-        return -(-length // self._target.sector) * self._target.sector
-
     def _pad(self, chunk: Chunk) -> int:
-        padded = self._padded(chunk.length)
+        padded = self._target.padded(chunk.length)
         if padded > chunk.length:
             chunk.memory[chunk.length : padded] = bytes(padded - chunk.length)
         return padded
