@@ -23,7 +23,7 @@ nox.needs_version = ">=2024.4.15"
 nox.options.tags = ["test"]
 
 ROOT = Path(__file__).resolve().parent
-PACKAGES = ("packages/bty-core", "packages/bty-agent")
+PACKAGES = ("packages/bty-core", "packages/bty-agent", "packages/bty-web")
 CONSTRAINTS = ROOT / "constraints.txt"
 PROMISED = ("3.11", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -73,3 +73,38 @@ class Digest:
 
     def __str__(self) -> str:
         return f"sha256:{self.hex}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MacAddress:
+    """An Ethernet address, kept in lower case with colons."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``52:54:00:12:34:56``, ``52-54-…`` or ``525400123456``, in any case.
+
+        Raise `InvalidValue` for anything else, and for the addresses that no interface has of its
+        own: all zeros, broadcast and multicast.
+        """
+        found = re.fullmatch(
+            r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|[0-9a-f]{12}",
+            text.strip().lower(),
+        )
+        if found is None:
+            raise InvalidValue(
+                f"'{text[:40]}' is not a MAC address", hint="write it as 52:54:00:12:34:56"
+            )
+        digits = re.sub(r"[:-]", "", found[0])
+        if int(digits[:2], 16) & 1 or set(digits) == {"0"}:
+            raise InvalidValue(f"'{text[:40]}' is not the MAC address of one machine")
+        return cls(":".join(digits[at : at + 2] for at in range(0, 12, 2)))
+
+    @property
+    def hyphens(self) -> str:
+        """The address as iPXE's ``${mac:hexhyp}`` writes it."""
+        return self.text.replace(":", "-")
+
+    def __str__(self) -> str:
+        return self.text

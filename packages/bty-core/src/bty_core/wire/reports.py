@@ -1,0 +1,250 @@
+"""What a machine tells the server about an attempt: the bodies of the POST routes below ``/pxe/{mac}``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from bty_core.disks.model import Transport
+from bty_core.errors import InvalidValue
+from bty_core.values import MacAddress
+from bty_core.wire.fields import Fields, InvalidField
+
+MOST_DISKS = 256
+MOST_NICS = 64
+MOST_LOG = 64 * 1024  # characters of a failed attempt's log
+
+
+class ReportedPhase(StrEnum):
+    """Where the machine says it is. The first word of an attempt's life is the server's."""
+
+    WAITING = "waiting"  # in the wizard, or for its turn
+    WRITING = "writing"
+    RETRYING = "retrying"
+    VERIFYING = "verifying"
+    FINISHING = "finishing"
+    PROVISIONING = "provisioning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The answer of ``POST /pxe/{mac}/attempts``."""
+
+    attempt: int
+    token: str
+
+    def wire(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return {"attempt": self.attempt, "token": self.token}
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read the answer; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+        return cls(attempt=given.integer("attempt"), token=given.text("token"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskReport:
+    """One disk of a machine, as its inventory names it: what selectors are compared with."""
+
+    path: Path
+    size: int  # bytes
+    serial: str | None
+    wwn: str | None
+    model: str | None
+    transport: Transport
+    removable: bool
+    by_path: tuple[str, ...] = ()  # no part of the message
+
+    @property
+    def named_only(self) -> bool:
+        """Whether only a selector that names this disk may match it."""
+        return self.removable or self.transport is Transport.USB
+
+    @classmethod
+    def read(cls, given: Fields) -> Self:
+        """Read one entry; raise `InvalidField` for what is missing or wrong."""
+        return cls(
+            path=Path(given.text("path")),
+            size=given.integer("size_bytes"),
+            serial=given.optional(given.text, "serial"),
+            wwn=given.optional(given.text, "wwn"),
+            model=given.optional(given.text, "model"),
+            transport=given.optional(
+                lambda name: given.choice(name, Transport), "transport", Transport.OTHER
+            ),
+            removable=given.optional(given.boolean, "removable", False),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicReport:
+    """One network interface of a machine."""
+
+    name: str
+    mac: MacAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryReport:
+    """What a machine has. Only `disks` and `nics` must be there."""
+
+    disks: tuple[DiskReport, ...]
+    nics: tuple[NicReport, ...]
+    cpu: str | None
+    memory_bytes: int | None
+    firmware: str | None
+    vendor: str | None
+    product: str | None
+    serial: str | None
+    uuid: str | None
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read ``POST /pxe/{mac}/inventory``; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+
+        def text(name: str) -> str | None:
+            return given.optional(given.text, name)
+
+        return cls(
+            disks=tuple(DiskReport.read(disk) for disk in given.many("disks", most=MOST_DISKS)),
+            nics=tuple(_nic(nic) for nic in given.many("nics", most=MOST_NICS)),
+            cpu=text("cpu"),
+            memory_bytes=given.optional(given.integer, "memory_bytes"),
+            firmware=text("firmware"),
+            vendor=text("vendor"),
+            product=text("product"),
+            serial=text("serial"),
+            uuid=text("uuid"),
+        )
+
+
+def _nic(given: Fields) -> NicReport:
+    try:
+        return NicReport(name=given.text("name"), mac=MacAddress.parse(given.text("mac")))
+    except InvalidField:
+        raise
+    except InvalidValue as error:
+        raise InvalidField(given.name("mac"), error.message, hint=error.hint) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressReport:
+    """How far an attempt is. Sizes are bytes; `total_bytes` is None while nobody can know."""
+
+    phase: ReportedPhase
+    source_bytes: int = 0
+    disk_bytes: int = 0
+    total_bytes: int | None = None
+    try_number: int | None = None  # which try this is, after a failure that is tried again
+    bottleneck: str | None = None  # a word of bty_core.flash.fold.Bottleneck
+
+    def wire(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {
+            "phase": self.phase.value,
+            "source_bytes": self.source_bytes,
+            "disk_bytes": self.disk_bytes,
+            "total_bytes": self.total_bytes,
+            "try": self.try_number,
+            "bottleneck": self.bottleneck,
+        }
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read ``POST /pxe/{mac}/progress``; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+        return cls(
+            phase=given.choice("phase", ReportedPhase),
+            source_bytes=given.optional(given.integer, "source_bytes", 0),
+            disk_bytes=given.optional(given.integer, "disk_bytes", 0),
+            total_bytes=given.optional(given.integer, "total_bytes"),
+            try_number=given.optional(given.integer, "try"),
+            bottleneck=given.optional(lambda name: given.text(name, most=20), "bottleneck"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressAnswer:
+    """What the server says to a report: go on, stop, or wait for a turn."""
+
+    cancel: bool = False
+    queue_position: int | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return {"cancel": self.cancel, "queue_position": self.queue_position}
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read the answer; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+        return cls(
+            cancel=given.optional(given.boolean, "cancel", False),
+            queue_position=given.optional(given.integer, "queue_position"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneReport:
+    """An attempt that ended well."""
+
+    image: str
+    disk: str
+    bytes_written: int
+    seconds: float
+
+    def wire(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {
+            "image": self.image,
+            "disk": self.disk,
+            "bytes_written": self.bytes_written,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read ``POST /pxe/{mac}/done``; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+        return cls(
+            image=given.text("image", most=4096),
+            disk=given.text("disk"),
+            bytes_written=given.integer("bytes_written"),
+            seconds=given.number("seconds"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedReport:
+    """An attempt that the machine has given up."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    log: str | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """Return the report as JSON values; of a long log, its end."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "log": self.log[-MOST_LOG:] if self.log else None,
+        }
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read ``POST /pxe/{mac}/failed``; raise `InvalidField` for what is missing or wrong."""
+        given = Fields(message)
+        return cls(
+            code=re.sub(r"[^a-z0-9-]", "-", given.text("code", most=40).lower()),
+            message=given.text("message", most=2000),
+            hint=given.optional(lambda name: given.text(name, most=2000), "hint"),
+            log=given.optional(lambda name: given.text(name, most=MOST_LOG), "log"),
+        )
