@@ -1,0 +1,1 @@
+"""One subcommand each: read arguments, call the rules, print."""

@@ -1,0 +1,163 @@
+"""The database: how it is opened, locked, backed up and brought up to date. Knows no Flask."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from bty_web.errors import DatabaseBroken
+from bty_web.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 15.0
+_IMMEDIATE = "bty_immediate"
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Return how SQLAlchemy opens `url`."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_size": 32, "max_overflow": 256}
+    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+
+
+def prepare(engine: Engine) -> None:
+    """Make `engine` behave: for SQLite WAL, foreign keys, and transactions that begin where we say."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def opened(connection: Any, _: object) -> None:
+        # The driver would begin a transaction by itself only at the first write, too late to lock.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Any) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def begin_writing(session: Session) -> None:
+    """End what `session` was reading and begin a transaction that holds the lock for writing."""
+    session.rollback()
+    session.connection(execution_options={_IMMEDIATE: True})
+
+
+def make_engine(settings: Settings) -> Engine:
+    """Return an engine of its own, for programs that are not the web application."""
+    engine = create_engine(settings.database, **engine_options(settings.database))
+    prepare(engine)
+    return engine
+
+
+@contextmanager
+def working(engine: Engine) -> Iterator[Session]:
+    """A unit of work that writes, outside the web application: committed, or undone when anything is raised."""
+    with Session(engine, expire_on_commit=False) as session:
+        begin_writing(session)
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """Return the file of an SQLite database, or None where it is another one."""
+    url = make_url(settings.database)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _config(engine: Engine) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["engine"] = engine
+    return config
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the database to the tables of this version; an SQLite one is copied to backups/ before.
+
+    Raises `DatabaseBroken` when it cannot be reached or changed, or was made by a newer version.
+    """
+    engine = make_engine(settings)
+    try:
+        with engine.connect() as connection:
+            now = MigrationContext.configure(connection).get_current_revision()
+        script = ScriptDirectory.from_config(_config(engine))
+        newest = script.get_current_head()
+        if now == newest:
+            return
+        if now is not None:
+            known = {revision.revision for revision in script.walk_revisions()}
+            if now not in known:
+                raise DatabaseBroken(
+                    f"the database was made by a newer bty-web (its revision is {now})",
+                    hint="install that version, or restore a backup that this one made",
+                )
+            _copy_aside(settings, now)
+        command.upgrade(_config(engine), "head")
+    except SQLAlchemyError as error:
+        raise broken(settings, error) from error
+    finally:
+        engine.dispose()
+
+
+def broken(settings: Settings, error: BaseException) -> DatabaseBroken:
+    """Return the failure to say when the database of `settings` raises `error`."""
+    where = make_url(settings.database).render_as_string(hide_password=True)
+    why = " ".join(str(getattr(error, "orig", None) or error).split())
+    return DatabaseBroken(
+        f"the database {where} cannot be used: {why[:300]}",
+        hint="check BTY_DATABASE_URL, that the server runs and that its disk is writable",
+    )
+
+
+def _copy_aside(settings: Settings, revision: str) -> None:
+    file = sqlite_file(settings)
+    if file is None or not file.exists():
+        return
+    folder = settings.state_dir / "backups"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    copy_sqlite(file, folder / f"before-upgrade-from-{revision}-{stamp}.db")
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database that may be in use to `target`, whole or not at all, readable by its owner only."""
+    partial = target.with_name(f".{target.name}.part-{os.getpid()}")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reader,
+            closing(sqlite3.connect(partial)) as writer,
+        ):
+            reader.backup(writer)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DatabaseBroken(f"{source} cannot be copied to {target}: {error}") from error

@@ -1,0 +1,1 @@
+"""Proxy-DHCP: what dnsmasq is told, and who answers on a network."""

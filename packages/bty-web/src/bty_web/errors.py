@@ -1,0 +1,59 @@
+"""The failures that only the server knows; `problems` says with which status each is answered."""
+
+from __future__ import annotations
+
+from bty_core.errors import BtyError, Refused
+
+
+class NotFound(BtyError):
+    """There is no machine, image, attempt or file of that name."""
+
+    code = "not-found"
+
+
+class NotAllowed(BtyError):
+    """Nobody said who asks, or that one may not do this."""
+
+    code = "not-allowed"
+
+
+class Forbidden(BtyError):
+    """Whoever asks is known and may not do this."""
+
+    code = "forbidden"
+
+
+class Conflict(Refused):
+    """The thing is not in a state in which this can be done."""
+
+    code = "conflict"
+
+
+class AttemptEnded(Conflict):
+    """The attempt has ended, or another one has taken its place."""
+
+    code = "attempt-ended"
+
+
+class TooMuch(Refused):
+    """More was asked for than this server gives to one client."""
+
+    code = "too-much"
+
+
+class NoRoom(BtyError):
+    """The disk of the server has no room for this."""
+
+    code = "no-room"
+
+
+class BrokenSetting(BtyError):
+    """A setting makes it impossible to start."""
+
+    code = "broken-setting"
+
+
+class DatabaseBroken(BtyError):
+    """The database cannot be reached, read or brought up to date."""
+
+    code = "database-broken"

@@ -1,0 +1,26 @@
+"""The tables: shape and constraints, no rules. Importing this package registers all of them."""
+
+from bty_web.models.attempt import Attempt
+from bty_web.models.base import Base
+from bty_web.models.event import Event
+from bty_web.models.image import Image
+from bty_web.models.job import Job, Lease
+from bty_web.models.machine import Group, Mac, Machine
+from bty_web.models.preference import Preference
+from bty_web.models.user import ApiToken, LoginFailure, User
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "Base",
+    "Event",
+    "Group",
+    "Image",
+    "Job",
+    "Lease",
+    "LoginFailure",
+    "Mac",
+    "Machine",
+    "Preference",
+    "User",
+]

@@ -1,0 +1,168 @@
+"""What the live environment says and asks: JSON below ``/pxe/{mac}/``. Each POST shows its attempt's token."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import BadRequest
+
+from bty_core.values import MacAddress
+from bty_core.wire.fields import Fields, InvalidField
+from bty_core.wire.reports import (
+    DoneReport,
+    FailedReport,
+    InventoryReport,
+    Opened,
+    ProgressReport,
+)
+from bty_web.errors import NotAllowed
+from bty_web.extensions import db, writing
+from bty_web.models import Attempt, Machine
+from bty_web.models.words import Policy
+from bty_web.pxe.views import seen
+from bty_web.security import base_url, client_address, key, limited, settings
+from bty_web.services import attempts, clock, contacts, keys, machines
+from bty_web.services.history import Actor
+
+bp = Blueprint("agent", __name__, url_prefix="/pxe/<text>")
+
+SMALL = 16 * 1024
+LARGE = 512 * 1024
+
+
+@bp.get("/plan")
+def plan(text: str) -> Response:
+    """What the live environment should do; with the attempt's token, what only that may know."""
+    mac = MacAddress.parse(text)
+    grace = timedelta(seconds=settings().local_boot_grace)
+    where = base_url()
+    if _token() is None:
+        session = db.session()
+        machine = machines.get(session, mac)
+        found = contacts.plan(session, machine, None, base_url=where, grace=grace, now=clock.now())
+        return jsonify(found.wire())
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        found = contacts.plan(
+            session, machine, attempt, base_url=where, grace=grace, now=clock.now()
+        )
+    return jsonify(found.wire())
+
+
+def _open_plan(session: Session, mac: MacAddress, where: str, grace: timedelta) -> dict[str, Any]:
+    machine = machines.get(session, mac)
+    found = contacts.plan(session, machine, None, base_url=where, grace=grace, now=clock.now())
+    return found.wire()
+
+
+@bp.post("/attempts")
+@limited(SMALL)
+def open_attempt(text: str) -> tuple[Response, int]:
+    """Open an interactive attempt for a wizard that was started by hand."""
+    mac = MacAddress.parse(text)
+    policy = Policy(settings().default_policy)
+    now = clock.now()
+    with writing() as session:
+        machine = machines.discover(session, mac, seen(), policy=policy, now=now)
+        attempt = attempts.open_by_hand(session, machine, address=client_address(), now=now)
+        token = keys.attempt_token(key(), attempt.id, attempt.nonce)
+    return jsonify(Opened(attempt=attempt.id, token=token).wire()), 201
+
+
+@bp.post("/inventory")
+@limited(LARGE)
+def inventory(text: str) -> Response:
+    """Keep what the machine says it has."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        report = InventoryReport.from_wire(message)
+        by = Actor("machine", attempt.client)
+        machines.take_inventory(session, machine, report, message, by=by, now=clock.now())
+    return jsonify(status="ok")
+
+
+@bp.post("/progress")
+@limited(SMALL)
+def progress(text: str) -> Response:
+    """Take a sign of life; say whether to go on."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        report = ProgressReport.from_wire(message)
+        answer = attempts.progress(session, machine, attempt, report, clock.now())
+    return jsonify(answer.wire())
+
+
+@bp.post("/done")
+@limited(SMALL)
+def done(text: str) -> Response:
+    """End the attempt well."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        attempts.done(session, machine, attempt, DoneReport.from_wire(message), clock.now())
+    return jsonify(status="ok")
+
+
+@bp.post("/failed")
+@limited(LARGE)
+def failed(text: str) -> Response:
+    """End the attempt badly."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        attempts.failed(session, machine, attempt, FailedReport.from_wire(message), clock.now())
+    return jsonify(status="ok")
+
+
+@bp.post("/policy")
+@limited(SMALL)
+def policy(text: str) -> Response:
+    """Let a machine that a person has just flashed boot its own disk from now on."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        if Fields(message).choice("boot_policy", Policy) is not Policy.LOCAL:
+            raise InvalidField("boot_policy", "a machine may set its own policy to local only")
+        attempts.set_local(session, machine, attempt, clock.now())
+    return jsonify(status="ok", boot_policy=Policy.LOCAL.value)
+
+
+def _token() -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip()[:200] if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _authenticated(session: Session, mac: MacAddress) -> tuple[Machine, Attempt]:
+    token = _token()
+    machine = machines.find(session, mac, lock=True)
+    if token is None or machine is None:
+        raise NotAllowed(
+            "this needs the token of an attempt of this machine",
+            hint="send it as 'Authorization: Bearer TOKEN'; it stands on the kernel command line",
+        )
+    attempt = attempts.bearer(
+        session, machine, token, key=key(), address=client_address(), now=clock.now()
+    )
+    return machine, attempt
+
+
+def _message() -> dict[str, Any]:
+    if _token() is None:  # before the body is looked at: who has no token learns nothing
+        raise NotAllowed(
+            "this needs the token of an attempt of this machine",
+            hint="send it as 'Authorization: Bearer TOKEN'; it stands on the kernel command line",
+        )
+    try:
+        message = request.get_json(force=True)
+    except BadRequest as error:
+        raise InvalidField("", "the body is not valid JSON") from error
+    except RecursionError as error:
+        raise InvalidField("", "the body is nested too deeply") from error
+    if not isinstance(message, dict):
+        raise InvalidField("", "the body must be a JSON object")
+    return message

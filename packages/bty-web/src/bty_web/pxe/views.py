@@ -1,0 +1,116 @@
+"""What firmware asks: the bootstrap script, the script of one machine, and whether the server is there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, Response, jsonify, request
+
+from bty_core.values import MacAddress
+from bty_web import __version__
+from bty_web.errors import BrokenSetting
+from bty_web.extensions import writing
+from bty_web.models.words import Policy
+from bty_web.pxe import scripts
+from bty_web.security import base_url, client_address, key, settings
+from bty_web.services import clock, contacts, live
+from bty_web.services.boot import Flash, OwnDisk, Wizard
+from bty_web.services.contacts import Contact
+from bty_web.services.machines import Seen
+from bty_web.settings import Settings
+
+bp = Blueprint("pxe", __name__)
+
+
+@bp.get("/healthz")
+def healthz() -> Response:
+    """Say that this server answers."""
+    return jsonify(status="ok")
+
+
+@bp.get("/version")
+def version() -> Response:
+    """Say which version this is."""
+    return jsonify(version=__version__)
+
+
+@bp.get("/pxe-bootstrap.ipxe")
+def bootstrap() -> Response:
+    """The first script: the same for every machine."""
+    return scripts.response(scripts.bootstrap(base_url()))
+
+
+@bp.get("/pxe/<text>", strict_slashes=False)
+def script(text: str) -> Response:
+    """The script of one machine, now."""
+    mac = MacAddress.parse(text)
+    if request.method == "HEAD":
+        return scripts.response("")
+    now_in_force = settings()
+    where = base_url()
+    with writing() as session:
+        found = contacts.contact(
+            session,
+            mac,
+            seen(),
+            default_policy=Policy(now_in_force.default_policy),
+            grace=timedelta(seconds=now_in_force.local_boot_grace),
+            key=key(),
+            now=clock.now(),
+        )
+    return scripts.response(_script(found, mac, where, now_in_force))
+
+
+def _script(found: Contact, mac: MacAddress, where: str, in_force: Settings) -> str:
+    machine, decision = found.machine, found.decision
+    if isinstance(decision, OwnDisk):
+        return scripts.local(machine.title, decision.reason, machine.local_boot)
+    assert found.attempt is not None
+    assert found.token is not None
+    try:
+        environment = live.active(in_force.boot_dir)
+    except BrokenSetting as error:
+        return scripts.failed(error.message, machine.local_boot)
+    if environment is None:
+        missing = "this server has no live environment yet: upload one on its page"
+        return scripts.failed(missing, machine.local_boot)
+    match decision:
+        case Wizard(reason=reason):
+            return scripts.tui(
+                machine.title,
+                reason,
+                machine.local_boot,
+                base_url=where,
+                live=environment,
+                mac=mac,
+                attempt=found.attempt.id,
+                token=found.token,
+            )
+        case Flash():
+            return scripts.flash(
+                machine.title,
+                found.attempt.image or "",
+                machine.local_boot,
+                base_url=where,
+                live=environment,
+                mac=mac,
+                attempt=found.attempt.id,
+                token=found.token,
+            )
+
+
+def seen() -> Seen:
+    """Return what the query says of the machine, cut short."""
+
+    def said(name: str) -> str | None:
+        text = "".join(one for one in request.args.get(name, "") if one.isprintable())
+        return text.strip()[:200] or None
+
+    platform = said("platform")
+    return Seen(
+        address=client_address(),
+        platform=platform[:20] if platform else None,
+        uuid=said("uuid"),
+        serial=said("serial"),
+        product=said("product"),
+    )

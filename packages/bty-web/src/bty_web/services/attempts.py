@@ -1,0 +1,385 @@
+"""Attempts: opened by a contact, moved by the reports of whoever has the token, ended by exactly one thing."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from bty_core.wire.reports import (
+    DoneReport,
+    FailedReport,
+    ProgressAnswer,
+    ProgressReport,
+    ReportedPhase,
+)
+from bty_web.errors import AttemptEnded, Conflict, NotAllowed, NotFound, TooMuch
+from bty_web.models import Attempt, Image, Machine
+from bty_web.models.words import UNDER_WAY, AttemptMode, Policy, State, Trigger
+from bty_web.services import assignments, keys, machines
+from bty_web.services.history import BTY, Actor, record, record_seldom
+
+SILENCE = timedelta(minutes=5)
+OFFERED_SILENCE = timedelta(minutes=15)
+PER_HOUR = 60  # attempts of one machine; more than any boot loop of real firmware makes
+
+_MOVES = {
+    ReportedPhase.WAITING: State.QUEUED,
+    ReportedPhase.WRITING: State.RUNNING,
+    ReportedPhase.RETRYING: State.RUNNING,
+    ReportedPhase.VERIFYING: State.VERIFYING,
+    ReportedPhase.FINISHING: State.VERIFYING,
+    ReportedPhase.PROVISIONING: State.PROVISIONING,
+}
+
+
+def get(session: Session, number: int, *, lock: bool = False) -> Attempt:
+    """Return the attempt; raise `NotFound`."""
+    query = select(Attempt).where(Attempt.id == number)
+    found = session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFound(f"there is no attempt {number}")
+    return found
+
+
+def latest(session: Session, machine: Machine) -> Attempt | None:
+    """Return the newest attempt of `machine`."""
+    return session.get(Attempt, machine.attempt_id) if machine.attempt_id else None
+
+
+def too_many(session: Session, machine: Machine, now: datetime) -> bool:
+    """Whether so many attempts were opened for `machine` within the hour that nothing real needs another."""
+    count = session.scalar(
+        select(func.count())
+        .select_from(Attempt)
+        .where(Attempt.machine_id == machine.id, Attempt.started_at > now - timedelta(hours=1))
+    )
+    return (count or 0) >= PER_HOUR
+
+
+def open_for(
+    session: Session,
+    machine: Machine,
+    *,
+    mode: AttemptMode,
+    trigger: Trigger,
+    reason: str | None,
+    address: str | None,
+    now: datetime,
+) -> Attempt:
+    """Open an attempt for the assignment of `machine` as it is now."""
+    attempt = Attempt(
+        machine_id=machine.id,
+        revision=machine.revision,
+        state=State.OFFERED,
+        mode=mode,
+        trigger=trigger,
+        reason=reason[:1000] if reason else None,
+        nonce=secrets.token_hex(8),
+        offered_to=address,
+        started_at=now,
+        heard_at=now,
+        source_bytes=0,
+        disk_bytes=0,
+    )
+    if mode is AttemptMode.AUTO:
+        aim(session, machine, attempt)
+    session.add(attempt)
+    session.flush()
+    machine.attempt_id = attempt.id
+    machines.touch(machine)
+    return attempt
+
+
+def aim(session: Session, machine: Machine, attempt: Attempt) -> None:
+    """Let an automatic attempt mean what `machine` is assigned now."""
+    attempt.revision = machine.revision
+    attempt.image = machine.image
+    attempt.image_sha256 = session.scalar(select(Image.sha256).where(Image.name == machine.image))
+    attempt.target = machine.target
+
+
+def open_by_hand(
+    session: Session, machine: Machine, *, address: str | None, now: datetime
+) -> Attempt:
+    """Open an interactive attempt for a wizard that was started by hand; raise `TooMuch`."""
+    if too_many(session, machine, now):
+        raise TooMuch(
+            f"{machine.title} has opened {PER_HOUR} attempts within an hour",
+            hint="wait a while; the newest attempt can still be used",
+        )
+    return open_for(
+        session,
+        machine,
+        mode=AttemptMode.INTERACTIVE,
+        trigger=Trigger.WIZARD,
+        reason=None,
+        address=address,
+        now=now,
+    )
+
+
+def bearer(
+    session: Session,
+    machine: Machine,
+    token: str,
+    *,
+    key: bytes,
+    address: str | None,
+    now: datetime,
+) -> Attempt:
+    """Return the attempt of `machine` that `token` belongs to, and bind it to its first user's address.
+
+    A token proves who booted this attempt. The first use of a newer one supersedes what is older.
+    Raises `NotAllowed` for a forged token or another address and `AttemptEnded` for a superseded
+    attempt; both leave an event and change nothing else.
+    """
+    by = Actor("machine", address)
+    recent = select(Attempt).where(Attempt.machine_id == machine.id).order_by(Attempt.id.desc())
+    for attempt in session.scalars(recent.limit(PER_HOUR)):
+        if keys.same(token, keys.attempt_token(key, attempt.id, attempt.nonce)):
+            break
+    else:
+        _refused(session, machine, "a token that belongs to no attempt of this machine", by, now)
+        raise NotAllowed(
+            f"this token belongs to no attempt of {machine.title}",
+            hint="boot the machine from the network again: it gets a new one",
+        )
+    if attempt.client is not None and attempt.client != address:
+        _refused(
+            session, machine, f"the token of attempt {attempt.id} from another address", by, now
+        )
+        raise NotAllowed(
+            f"the token of attempt {attempt.id} belongs to another address",
+            hint="boot the machine from the network again: it gets a new one",
+        )
+    if attempt.state is State.SUPERSEDED:
+        _refused(session, machine, f"attempt {attempt.id}, which was superseded", by, now)
+        raise AttemptEnded(
+            f"attempt {attempt.id} was superseded by attempt {attempt.superseded_by}",
+            hint="the machine has booted again since; nothing was changed",
+        )
+    if attempt.client is None:
+        attempt.client = address or ""
+        session.flush()
+        _supersede_older(session, attempt, now)
+    return attempt
+
+
+def _refused(session: Session, machine: Machine, what: str, by: Actor, now: datetime) -> None:
+    record_seldom(
+        session, "attempt.refused", f"refused a report with {what}", by=by, now=now, machine=machine
+    )
+    session.commit()
+
+
+def _supersede_older(session: Session, attempt: Attempt, now: datetime) -> None:
+    open_states = [State.OFFERED, State.ABANDONED, *UNDER_WAY]
+    session.execute(
+        update(Attempt)
+        .where(
+            Attempt.machine_id == attempt.machine_id,
+            Attempt.id < attempt.id,
+            Attempt.state.in_(open_states),
+        )
+        .values(
+            state=State.SUPERSEDED,
+            superseded_by=attempt.id,
+            ended_at=func.coalesce(Attempt.ended_at, now),
+        )
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def progress(
+    session: Session, machine: Machine, attempt: Attempt, report: ProgressReport, now: datetime
+) -> ProgressAnswer:
+    """Take a sign of life. Raises `AttemptEnded` for an attempt that is over and cannot go on."""
+    if attempt.state is State.CANCELLED:
+        return ProgressAnswer(cancel=True)
+    if attempt.state in (State.DONE, State.FAILED):
+        raise _ended(attempt)
+    began = attempt.state not in UNDER_WAY
+    state = _MOVES[report.phase]
+    if began and state is not State.QUEUED:
+        record(
+            session,
+            "attempt.started",
+            f"attempt {attempt.id} ({attempt.mode}) began",
+            by=Actor("machine", attempt.client),
+            now=now,
+            machine=machine,
+            attempt=attempt,
+        )
+    moved = report.disk_bytes - attempt.disk_bytes
+    elapsed = (now - attempt.heard_at).total_seconds()
+    if report.phase.value != attempt.phase or moved < 0:
+        attempt.bytes_per_second = None
+    elif elapsed > 0:
+        attempt.bytes_per_second = min(int(moved / elapsed), 2**62)
+    attempt.state = state
+    attempt.ended_at = None
+    attempt.phase = report.phase.value
+    attempt.source_bytes = report.source_bytes
+    attempt.disk_bytes = report.disk_bytes
+    attempt.total_bytes = report.total_bytes
+    attempt.bottleneck = report.bottleneck
+    attempt.try_number = report.try_number
+    attempt.heard_at = now
+    machine.last_seen_at = now
+    machine.last_seen_ip = attempt.client or machine.last_seen_ip
+    machines.touch(machine)
+    return ProgressAnswer(cancel=attempt.cancel_asked_at is not None)
+
+
+def done(
+    session: Session, machine: Machine, attempt: Attempt, report: DoneReport, now: datetime
+) -> None:
+    """End `attempt` well; said twice it counts once. The boot policy is never changed."""
+    if attempt.state is State.DONE:
+        return
+    if attempt.state in (State.FAILED, State.CANCELLED):
+        raise _ended(attempt)
+    attempt.state = State.DONE
+    attempt.phase = None
+    attempt.image = report.image[-255:]
+    attempt.disk = report.disk
+    attempt.bytes_written = report.bytes_written
+    attempt.seconds = report.seconds
+    attempt.disk_bytes = attempt.total_bytes or attempt.disk_bytes
+    attempt.heard_at = attempt.ended_at = now
+    machine.last_flashed_at = machine.last_seen_at = now
+    if attempt.trigger is Trigger.REFLASH:
+        machine.reflash_armed_at = None
+    machines.touch(machine)
+    record(
+        session,
+        "attempt.done",
+        f"{attempt.image} is on {report.disk}, after {report.seconds:.0f} s",
+        by=Actor("machine", attempt.client),
+        now=now,
+        machine=machine,
+        attempt=attempt,
+    )
+
+
+def failed(
+    session: Session, machine: Machine, attempt: Attempt, report: FailedReport, now: datetime
+) -> None:
+    """End `attempt` badly; said twice it counts once."""
+    if attempt.state in (State.FAILED, State.CANCELLED) and attempt.code == report.code:
+        return
+    if attempt.state is State.DONE or attempt.state in (State.FAILED, State.CANCELLED):
+        raise _ended(attempt)
+    cancelled = attempt.cancel_asked_at is not None or report.code == "cancelled"
+    attempt.state = State.CANCELLED if cancelled else State.FAILED
+    attempt.code, attempt.message, attempt.hint = report.code, report.message, report.hint
+    attempt.log = redacted(report.log)
+    attempt.heard_at = attempt.ended_at = now
+    machine.last_seen_at = now
+    machines.touch(machine)
+    record(
+        session,
+        "attempt.cancelled" if cancelled else "attempt.failed",
+        report.message,
+        by=Actor("machine", attempt.client),
+        now=now,
+        machine=machine,
+        attempt=attempt,
+    )
+
+
+def redacted(log: str | None) -> str | None:
+    """Return a machine's log without tokens: they stand on its kernel command line."""
+    if log is None:
+        return None
+    words = [
+        f"{name}=REDACTED" if (name := word.partition("=")[0]) == "bty.token" else word
+        for word in log.split(" ")
+    ]
+    return " ".join(words)
+
+
+def set_local(session: Session, machine: Machine, attempt: Attempt, now: datetime) -> None:
+    """Let a machine that a person has just flashed boot its own disk from now on."""
+    if attempt.mode is not AttemptMode.INTERACTIVE or attempt.state is not State.DONE:
+        raise Conflict(
+            f"attempt {attempt.id} is {attempt.state} and {attempt.mode}: only a finished interactive one "
+            "may set the policy"
+        )
+    assignments.change(
+        session,
+        machine,
+        assignments.Change.of(boot_policy=Policy.LOCAL.value),
+        by=Actor("machine", attempt.client),
+        now=now,
+    )
+
+
+def cancel(
+    session: Session, machine: Machine, attempt: Attempt, *, by: Actor, now: datetime
+) -> None:
+    """Ask the machine to stop; an attempt that it has not begun ends at once. Raises `AttemptEnded`."""
+    match attempt.state:
+        case State.DONE | State.FAILED | State.CANCELLED | State.SUPERSEDED:
+            raise _ended(attempt)
+        case State.OFFERED | State.ABANDONED | State.QUEUED:
+            attempt.state = State.CANCELLED
+            attempt.ended_at = now
+            attempt.cancel_asked_at = now
+            told = f"attempt {attempt.id} was cancelled before it began"
+        case State.RUNNING | State.VERIFYING | State.PROVISIONING:
+            attempt.cancel_asked_at = attempt.cancel_asked_at or now
+            told = f"attempt {attempt.id} is asked to stop: its disk will not boot"
+        case _:
+            assert_never(attempt.state)
+    machines.touch(machine)
+    record(session, "attempt.cancel", told, by=by, now=now, machine=machine, attempt=attempt)
+
+
+def time_out(session: Session, now: datetime) -> int:
+    """Give up the attempts that were silent for too long; return how many."""
+    silent = select(Attempt).where(
+        or_(
+            (Attempt.state == State.OFFERED) & (Attempt.heard_at < now - OFFERED_SILENCE),
+            Attempt.state.in_([*UNDER_WAY]) & (Attempt.heard_at < now - SILENCE),
+        )
+    )
+    count = 0
+    for attempt in session.scalars(silent.limit(500).with_for_update()).all():
+        machine = session.get_one(Machine, attempt.machine_id)
+        offered = attempt.state is State.OFFERED
+        cancelled = attempt.cancel_asked_at is not None
+        minutes = int((now - attempt.heard_at).total_seconds() // 60)
+        attempt.state = State.CANCELLED if cancelled else State.ABANDONED
+        attempt.ended_at = now
+        attempt.message = (
+            f"the machine got its script and was not heard of for {minutes} minutes"
+            if offered
+            else f"the machine was silent for {minutes} minutes"
+        )
+        attempt.hint = "look at its console; a report that comes late still counts"
+        machines.touch(machine)
+        # A wizard that nobody answers is no news: it happens at each boot of a machine on tui.
+        if not (offered and attempt.mode is AttemptMode.INTERACTIVE):
+            record(
+                session,
+                "attempt.abandoned",
+                attempt.message,
+                by=BTY,
+                now=now,
+                machine=machine,
+                attempt=attempt,
+            )
+        count += 1
+    return count
+
+
+def _ended(attempt: Attempt) -> AttemptEnded:
+    return AttemptEnded(
+        f"attempt {attempt.id} has ended: it is {attempt.state}",
+        hint="nothing was changed; the next network boot opens a new attempt",
+    )

@@ -1,0 +1,153 @@
+"""Who may log in: passwords, throttled logins, and bearer tokens for the API."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from bty_core.wire.fields import InvalidField
+from bty_web.errors import NotAllowed, NotFound, TooMuch
+from bty_web.models import ApiToken, LoginFailure, User
+from bty_web.models.words import Scope
+from bty_web.services import keys
+from bty_web.services.history import Actor, record
+
+SHORTEST = 8  # characters of a password
+WINDOW = timedelta(minutes=15)
+PER_NAME = 10  # failures within the window, from anywhere
+PER_ADDRESS = 30
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}")
+# Checked when there is no such user, so that the time of an answer does not tell who exists.
+_NOBODY = "scrypt:32768:8:1$bty$" + "0" * 128
+
+
+def create(session: Session, name: str, password: str, *, by: Actor, now: datetime) -> User:
+    """Add a user; raise `InvalidField` for a name or password that cannot be."""
+    if not _NAME.fullmatch(name):
+        raise InvalidField(
+            "name", "a user's name has 1 to 80 letters, digits, dots, hyphens, underscores or @"
+        )
+    if session.scalar(select(User.id).where(User.name == name)) is not None:
+        raise InvalidField("name", f"there is a user '{name}' already", hint="use bty-web passwd")
+    user = User(
+        name=name,
+        password_hash=_hash(password),
+        login_serial=secrets.token_hex(16),
+        created_at=now,
+    )
+    session.add(user)
+    record(session, "user.created", f"user {name} was added", by=by, now=now, subject=name)
+    session.flush()
+    return user
+
+
+def set_password(session: Session, name: str, password: str, *, by: Actor, now: datetime) -> User:
+    """Change a password; every session of that user ends. Raises `NotFound` or `InvalidField`."""
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise NotFound(f"there is no user '{name}'", hint="bty-web init --user NAME adds one")
+    user.password_hash = _hash(password)
+    user.login_serial = secrets.token_hex(16)
+    record(
+        session,
+        "user.password",
+        f"the password of {name} was changed",
+        by=by,
+        now=now,
+        subject=name,
+    )
+    session.flush()
+    return user
+
+
+def _hash(password: str) -> str:
+    if len(password) < SHORTEST:
+        raise InvalidField("password", f"a password has at least {SHORTEST} characters")
+    if len(password) > 1000:
+        raise InvalidField("password", "a password has at most 1000 characters")
+    return generate_password_hash(password)
+
+
+def throttled(session: Session, name: str, address: str | None, now: datetime) -> None:
+    """Raise `TooMuch` when too many logins have failed lately, for this name or from this address."""
+    since = LoginFailure.at > now - WINDOW
+    count = select(func.count()).select_from(LoginFailure)
+    by_name = session.scalar(count.where(LoginFailure.name == name[:80], since)) or 0
+    by_address = session.scalar(count.where(LoginFailure.address == (address or ""), since)) or 0
+    if by_name >= PER_NAME or by_address >= PER_ADDRESS:
+        minutes = int(WINDOW.total_seconds() // 60)
+        raise TooMuch("too many logins have failed", hint=f"wait {minutes} minutes and try again")
+
+
+def check(session: Session, name: str, password: str) -> User | None:
+    """Return the user of these words, or None. Takes as long for a name that nobody has."""
+    user = session.scalar(select(User).where(User.name == name[:80]))
+    right = check_password_hash(user.password_hash if user else _NOBODY, password[:1000])
+    return user if right else None
+
+
+def login_failed(session: Session, name: str, *, by: Actor, now: datetime) -> None:
+    """Count a login that failed."""
+    session.execute(delete(LoginFailure).where(LoginFailure.at < now - WINDOW))
+    session.add(LoginFailure(name=name[:80], address=by.address or "", at=now))
+    told = f"a login as '{name[:80]}' failed"
+    record(session, "login.failed", told, by=by, now=now, subject=name[:80])
+
+
+def logged_in(session: Session, user: User, *, by: Actor, now: datetime) -> None:
+    """Note a login and forget the failures before it."""
+    user.last_login_at = now
+    mine = or_(LoginFailure.name == user.name, LoginFailure.address == (by.address or ""))
+    session.execute(delete(LoginFailure).where(mine))
+    record(session, "login", f"{user.name} logged in", by=by, now=now, subject=user.name)
+
+
+def add_token(
+    session: Session, label: str, scope: Scope, *, by: Actor, now: datetime
+) -> tuple[ApiToken, str]:
+    """Make a bearer token; the text is returned once and never kept. Raises `InvalidField`."""
+    label = label.strip()
+    if not _LABEL.fullmatch(label):
+        raise InvalidField("label", "a label has 1 to 80 letters, digits, blanks, dots or hyphens")
+    if session.scalar(select(ApiToken.id).where(ApiToken.label == label)) is not None:
+        raise InvalidField("label", f"there is a token '{label}' already", hint="remove it first")
+    text = keys.new_api_token()
+    token = ApiToken(
+        label=label, scope=scope, token_hash=keys.hashed(text), created_by=by.name, created_at=now
+    )
+    session.add(token)
+    record(
+        session, "token.created", f"token {label} ({scope}) was made", by=by, now=now, subject=label
+    )
+    session.flush()
+    return token, text
+
+
+def remove_token(session: Session, number: int, *, by: Actor, now: datetime) -> None:
+    """Remove a bearer token; it stops working at once."""
+    token = session.get(ApiToken, number)
+    if token is None:
+        raise NotFound(f"there is no token {number}")
+    session.delete(token)
+    record(
+        session,
+        "token.removed",
+        f"token {token.label} was removed",
+        by=by,
+        now=now,
+        subject=token.label,
+    )
+
+
+def token_of(session: Session, text: str) -> ApiToken:
+    """Return the bearer token that `text` is; raise `NotAllowed`."""
+    token = session.scalar(select(ApiToken).where(ApiToken.token_hash == keys.hashed(text)))
+    if token is None:
+        raise NotAllowed("this bearer token is not known", hint="make one on the Settings page")
+    return token
