@@ -40,10 +40,7 @@ def plan(text: str) -> Response:
     grace = timedelta(seconds=settings().local_boot_grace)
     where = base_url()
     if _token() is None:
-        session = db.session()
-        machine = machines.get(session, mac)
-        found = contacts.plan(session, machine, None, base_url=where, grace=grace, now=clock.now())
-        return jsonify(found.wire())
+        return jsonify(_open_plan(db.session(), mac, where, grace))
     with writing() as session:
         machine, attempt = _authenticated(session, mac)
         found = contacts.plan(

@@ -16,6 +16,7 @@ from bty_web.security import base_url, client_address, key, settings
 from bty_web.services import clock, contacts, live
 from bty_web.services.boot import Flash, OwnDisk, Wizard
 from bty_web.services.contacts import Contact
+from bty_web.services.live import Manifest
 from bty_web.services.machines import Seen
 from bty_web.settings import Settings
 
@@ -48,6 +49,7 @@ def script(text: str) -> Response:
         return scripts.response("")
     now_in_force = settings()
     where = base_url()
+    environment, why_not = _live_environment(now_in_force)
     with writing() as session:
         found = contacts.contact(
             session,
@@ -57,24 +59,33 @@ def script(text: str) -> Response:
             grace=timedelta(seconds=now_in_force.local_boot_grace),
             key=key(),
             now=clock.now(),
+            can_boot=environment is not None,
         )
-    return scripts.response(_script(found, mac, where, now_in_force))
-
-
-def _script(found: Contact, mac: MacAddress, where: str, in_force: Settings) -> str:
     machine, decision = found.machine, found.decision
     if isinstance(decision, OwnDisk):
-        return scripts.local(machine.title, decision.reason, machine.local_boot)
+        own_disk = scripts.local(machine.title, decision.reason, machine.local_boot)
+        return scripts.response(own_disk)
+    if environment is None:
+        return scripts.response(scripts.failed(why_not, machine.local_boot))
+    return scripts.response(_live_script(found, mac, where, environment))
+
+
+def _live_environment(in_force: Settings) -> tuple[Manifest | None, str]:
+    """Return the live environment, or why there is none."""
+    try:
+        found = live.active(in_force.boot_dir)
+    except BrokenSetting as error:
+        return None, error.message
+    return found, "this server has no live environment yet: upload one on its page"
+
+
+def _live_script(found: Contact, mac: MacAddress, where: str, environment: Manifest) -> str:
+    machine, decision = found.machine, found.decision
     assert found.attempt is not None
     assert found.token is not None
-    try:
-        environment = live.active(in_force.boot_dir)
-    except BrokenSetting as error:
-        return scripts.failed(error.message, machine.local_boot)
-    if environment is None:
-        missing = "this server has no live environment yet: upload one on its page"
-        return scripts.failed(missing, machine.local_boot)
     match decision:
+        case OwnDisk():
+            raise AssertionError("unreachable")
         case Wizard(reason=reason):
             return scripts.tui(
                 machine.title,

@@ -40,14 +40,20 @@ def contact(
     grace: timedelta,
     key: bytes,
     now: datetime,
+    can_boot: bool = True,
 ) -> Contact:
-    """Record the contact, decide, and open the attempt that the decision needs (or offer it again)."""
+    """Record the contact, decide, and open the attempt that the decision needs (or offer it again).
+
+    Where there is no live environment, because of which nothing `can_boot`, no attempt is opened.
+    """
     machine = machines.discover(session, mac, seen, policy=default_policy, now=now)
     machines.saw(machine, seen, now)
     facts = facts_of(session, machine)
     decision = boot.decide(facts, now, grace)
     if isinstance(decision, OwnDisk):
         _sent_to_disk(session, machine, decision, facts, now)
+        return Contact(machine=machine, decision=decision)
+    if not can_boot:
         return Contact(machine=machine, decision=decision)
     offered = boot.again(facts, decision)
     if offered is not None:
