@@ -17,6 +17,8 @@ from bty_core.errors import CommandFailed, ProgramMissing
 # Debian's package for each program that bty calls, so that a message can name it.
 PACKAGES = {
     "blkid": "util-linux",
+    "dnsmasq": "dnsmasq-base",
+    "ip": "iproute2",
     "lsblk": "util-linux",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
