@@ -49,6 +49,11 @@ def _netns() -> str | None:
 
 
 @cache
+def _dnsmasq() -> str | None:
+    return _answers("dnsmasq", "--version")
+
+
+@cache
 def _qemu() -> str | None:
     return _answers("qemu-img", "--version") or _answers("qemu-nbd", "--version")
 
@@ -75,6 +80,7 @@ CAPABILITIES = (
     Capability("root", "root", _root),
     Capability("loop", "loop", _loop),
     Capability("netns", "netns", _netns),
+    Capability("dnsmasq", "dnsmasq", _dnsmasq),
     Capability("qemu", "qemu-img", _qemu),
     Capability("vm", "vm", _vm),
     Capability("browser", "browser", _browser),

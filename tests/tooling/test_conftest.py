@@ -10,7 +10,7 @@ from bty_core.proc import run
 from tests.conftest import MakeLoop
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKS = ("root", "loop", "netns", "qemu", "vm", "browser")
+MARKS = ("root", "loop", "netns", "dnsmasq", "qemu", "vm", "browser")
 
 OPEN_A_DISK = """
 import os, threading
@@ -220,7 +220,7 @@ def test_bty_require_knows_its_words(
     monkeypatch.setenv("BTY_REQUIRE", "lop")
     result = ran(inner)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*BTY_REQUIRE asks for lop; known are browser, loop, netns,*"])
+    result.stderr.fnmatch_lines(["*BTY_REQUIRE asks for lop; known are browser, dnsmasq, loop, netns,*"])
 
 
 def test_the_counts_are_left_for_the_closing_lines(

@@ -16,6 +16,7 @@ _WIDTH = 80
 _COLUMNS = (9, 15, 15)  # client, server, address; the boot file has the rest
 _GAP = "  "
 _FILE = _WIDTH - sum(_COLUMNS) - len(_COLUMNS) * len(_GAP)
+_BELOW = " " * (_COLUMNS[0] + 2 * len(_GAP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +174,13 @@ def _rows(result: Result) -> list[str]:
         if answer.asked:
             file = f"{file} (asked on port 4011)"
         address = str(offer.address) if offer.address else "proxy"
-        first, *rest = [file[start : start + _FILE] for start in range(0, len(file), _FILE)]
-        lines.append(_row(name, str(offer.who), address, first))
-        lines += [_row("", "", "", piece) for piece in rest]
+        if len(file) <= _FILE:
+            lines.append(_row(name, str(offer.who), address, file))
+            continue
+        # A URL stays in one piece, for whoever copies it.
+        lines.append(_row(name, str(offer.who), address, ""))
+        room = _WIDTH - len(_BELOW)
+        lines += [_BELOW + file[start : start + room] for start in range(0, len(file), room)]
     return lines
 
 

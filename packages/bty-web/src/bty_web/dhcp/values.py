@@ -86,7 +86,9 @@ class ProxyDhcp:
     @classmethod
     def from_wire(cls, message: object) -> Self:
         """Read what `wire` wrote; raise `InvalidField` for anything that is missing or wrong."""
-        if Fields(message).text("schema_version") != SCHEMA_VERSION or not isinstance(message, Mapping):
+        if Fields(message).text("schema_version") != SCHEMA_VERSION or not isinstance(
+            message, Mapping
+        ):
             raise InvalidField(
                 "schema_version", f"'schema_version' must be '{SCHEMA_VERSION}'", hint="save again"
             )
