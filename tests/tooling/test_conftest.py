@@ -220,7 +220,9 @@ def test_bty_require_knows_its_words(
     monkeypatch.setenv("BTY_REQUIRE", "lop")
     result = ran(inner)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*BTY_REQUIRE asks for lop; known are browser, dnsmasq, loop, netns,*"])
+    result.stderr.fnmatch_lines(
+        ["*BTY_REQUIRE asks for lop; known are browser, dnsmasq, loop, netns,*"]
+    )
 
 
 def test_the_counts_are_left_for_the_closing_lines(

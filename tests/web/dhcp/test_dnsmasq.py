@@ -126,9 +126,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(values: ProxyDhcp, tmp_pa
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteFailed) as failure:
         dnsmasq.write(tmp_path / "file", values)
-    assert failure.value.message == (
-        f"{tmp_path}/file/bty-pxe.conf cannot be written: file exists"
-    )
+    assert failure.value.message == (f"{tmp_path}/file/bty-pxe.conf cannot be written: file exists")
 
 
 def test_values_that_are_not_json_are_a_sentence(tmp_path: Path) -> None:

@@ -158,9 +158,7 @@ def test_the_other_uefi_program_is_offered_where_it_is_chosen(lan: Lan) -> None:
     lan.bty(uefi_program="ipxe.efi")
     told = lan.ask()
     assert files(told)["uefi-7"] == [("10.77.0.2", "proxy", "ipxe.efi")]
-    assert files(told)["http-16"] == [
-        ("10.77.0.2", "proxy", "http://10.77.0.2:8080/boot/ipxe.efi")
-    ]
+    assert files(told)["http-16"] == [("10.77.0.2", "proxy", "http://10.77.0.2:8080/boot/ipxe.efi")]
     assert told["wire"]["verdicts"][-1] == (
         "no DHCP server gives addresses here: without one nothing boots"
     )
@@ -179,8 +177,9 @@ def test_two_servers_that_offer_a_boot_file_are_told_apart(lan: Lan) -> None:
     lan.bty()
     lan.router("dhcp-boot=pxelinux.0")
     told = lan.ask()
-    assert "two servers offer BIOS clients a boot file: pxelinux.0 from 10.77.0.1 and " in (
-        told["wire"]["verdicts"][0]
+    assert (
+        "two servers offer BIOS clients a boot file: pxelinux.0 from 10.77.0.1 and "
+        in (told["wire"]["verdicts"][0])
     )
     assert told["wire"]["verdicts"][-2:] == [
         "BIOS and UEFI are offered the same 'pxelinux.0': one cannot run it",
@@ -251,9 +250,7 @@ def test_without_the_right_to_raw_packets_it_says_what_to_run(lan: Lan) -> None:
 
 
 @pytest.mark.parametrize("asked", ["undionly.kpxe", "UNDIONLY.KPXE", "/undionly.kpxe"])
-def test_tftp_delivers_the_program_whatever_its_case(
-    lan: Lan, tmp_path: Path, asked: str
-) -> None:
+def test_tftp_delivers_the_program_whatever_its_case(lan: Lan, tmp_path: Path, asked: str) -> None:
     lan.bty()
     program = b"\xeaUNDI" + bytes(range(256)) * 300
     programs.place(lan.folder / "tftp", "undionly.kpxe", io.BytesIO(program))

@@ -43,7 +43,9 @@ WRONG = [
     (
         "url",
         "https://10.77.0.2",
-        URL.format("https://10.77.0.2", "the boot path is plain http, which every firmware can read"),
+        URL.format(
+            "https://10.77.0.2", "the boot path is plain http, which every firmware can read"
+        ),
     ),
     (
         "url",
@@ -68,7 +70,11 @@ WRONG = [
     ("tftp_root", "/", FOLDER.format("/")),
     ("tftp_root", "/etc/bty", OPEN.format("/etc/bty")),
     ("tftp_root", "/home", OPEN.format("/home")),
-    ("uefi_program", "grub.efi", "'uefi_program' must be one of snponly.efi, ipxe.efi, not 'grub.efi'"),
+    (
+        "uefi_program",
+        "grub.efi",
+        "'uefi_program' must be one of snponly.efi, ipxe.efi, not 'grub.efi'",
+    ),
     ("subnet", None, "'subnet' is missing"),
     ("server", 7, "'server' must be a text, not 7"),
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -34,6 +36,23 @@ TIMEOUT = 6.0
 _EVERYTHING = 0x0003  # ETH_P_ALL: with packets that leave, or a server on this host would be missed
 _ETHERNET = 1
 _SO_BINDTODEVICE = 25
+_SO_ATTACH_FILTER = 26
+
+# For the kernel: only UDP from port 67 to port 68. A server that sends images all the while would drown the answers.
+# Each step is an instruction of classic BPF: its code, where to go on yes and on no, and its number.
+_FILTER = (
+    (0x28, 0, 0, 12),  # the Ethernet type
+    (0x15, 0, 8, 0x0800),  # IPv4, or the end
+    (0x30, 0, 0, 23),  # the protocol
+    (0x15, 0, 6, 17),  # UDP, or the end
+    (0xB1, 0, 0, 14),  # the length of the IP header
+    (0x48, 0, 0, 14),  # the source port
+    (0x15, 0, 3, SERVER_PORT),
+    (0x48, 0, 0, 16),  # the port
+    (0x15, 0, 1, CLIENT_PORT),
+    (0x06, 0, 0, 0xFFFF),  # take it
+    (0x06, 0, 0, 0),  # the end
+)
 _SOL_PACKET, _ADD_MEMBERSHIP, _PROMISCUOUS = 263, 1, 1
 _MOST_ANSWERS = 16  # for one client: a network can be hostile
 _PROXY_PATIENCE = 1.5
@@ -86,8 +105,14 @@ def probe(
 
 
 def _listen(interface: str) -> socket.socket:
+    # Without a protocol it hears nothing until it is bound, and then only what the filter lets pass.
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
+        program = ctypes.create_string_buffer(
+            b"".join(struct.pack("HBBI", *step) for step in _FILTER)
+        )
+        filtering = struct.pack("HL", len(_FILTER), ctypes.addressof(program))
+        wire.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filtering)
         wire.bind((interface, _EVERYTHING))
         if wire.getsockname()[3] != _ETHERNET:
             raise InvalidValue(
@@ -96,7 +121,7 @@ def _listen(interface: str) -> socket.socket:
             )
         # Some servers answer to the made-up address, whatever the broadcast flag says.
         index = socket.if_nametoindex(interface)
-        membership = index.to_bytes(4, "little") + _PROMISCUOUS.to_bytes(2, "little") + bytes(10)
+        membership = struct.pack("IHH8s", index, _PROMISCUOUS, 0, b"")
         with suppress(OSError):
             wire.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, membership)
     except BaseException:

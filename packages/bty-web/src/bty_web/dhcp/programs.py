@@ -182,7 +182,7 @@ def _make(folder: Path) -> None:
 
 def _receive(stream: Readable, file: IO[bytes], name: str) -> tuple[int, str]:
     size, digest = 0, hashlib.sha256()
-    while piece := stream.read(_CHUNK):
+    while piece := _piece(stream, name):
         size += len(piece)
         if size > LARGEST:
             raise ProgramRefused(
@@ -193,6 +193,16 @@ def _receive(stream: Readable, file: IO[bytes], name: str) -> tuple[int, str]:
         file.write(piece)
     file.flush()
     return size, digest.hexdigest()
+
+
+def _piece(stream: Readable, name: str) -> bytes:
+    try:
+        return stream.read(_CHUNK)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ProgramRefused(
+            f"the upload of {name} broke off: {why}", hint="upload the file again"
+        ) from None
 
 
 def _inspect(program: Program, content: bytes) -> None:
