@@ -55,7 +55,7 @@ class Boot:
     @property
     def token(self) -> str:
         """The attempt's token."""
-        found = re.search(r"bty\.token=(\w+)", self.script)
+        found = re.search(r"bty\.token=([\w-]+)", self.script)
         assert found, self.script
         return found[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import RootTransaction, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from bty_web.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 15.0
-_IMMEDIATE = "bty_immediate"
+_BEGIN = "bty_begin"  # an option of a connection: the statement that begins its transactions
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -53,14 +54,40 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def began(connection: Any) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
 
 
 def begin_writing(session: Session) -> None:
     """End what `session` was reading and begin a transaction that holds the lock for writing."""
     session.rollback()
-    session.connection(execution_options={_IMMEDIATE: True})
+    session.connection(execution_options={_BEGIN: "BEGIN IMMEDIATE"})
+
+
+_LOCKS: dict[str, threading.Lock] = {}
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for single statements that read: each sees what is committed by then."""
+    with engine.connect() as connection:
+        connection.execution_options(**{_BEGIN: None})
+        yield connection
+
+
+@contextmanager
+def short_write(connection: Connection) -> Iterator[RootTransaction]:
+    """A short unit of work that writes, on a connection that was `reading`: committed, or undone.
+
+    SQLite lets whoever finds the lock taken sleep and ask again. Within a process, threads wait in
+    line instead, so that a crowd of short writes is not slowed by its own waiting.
+    """
+    connection.rollback()
+    with _LOCKS.setdefault(str(connection.engine.url), threading.Lock()):
+        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        with connection.begin() as transaction:
+            yield transaction
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from bty_core.values import MacAddress
 from bty_web import __version__
 from bty_web.errors import BrokenSetting
-from bty_web.extensions import writing
+from bty_web.extensions import db
 from bty_web.models.words import Policy
 from bty_web.pxe import scripts
 from bty_web.security import base_url, client_address, key, settings
@@ -50,23 +50,21 @@ def script(text: str) -> Response:
     now_in_force = settings()
     where = base_url()
     environment, why_not = _live_environment(now_in_force)
-    with writing() as session:
-        found = contacts.contact(
-            session,
-            mac,
-            seen(),
-            default_policy=Policy(now_in_force.default_policy),
-            grace=timedelta(seconds=now_in_force.local_boot_grace),
-            key=key(),
-            now=clock.now(),
-            can_boot=environment is not None,
-        )
-    machine, decision = found.machine, found.decision
-    if isinstance(decision, OwnDisk):
-        own_disk = scripts.local(machine.title, decision.reason, machine.local_boot)
+    found = contacts.contact(
+        db.engine,
+        mac,
+        seen(),
+        default_policy=Policy(now_in_force.default_policy),
+        grace=timedelta(seconds=now_in_force.local_boot_grace),
+        key=key(),
+        now=clock.now(),
+        can_boot=environment is not None,
+    )
+    if isinstance(found.decision, OwnDisk):
+        own_disk = scripts.local(found.title, found.decision.reason, found.local_boot)
         return scripts.response(own_disk)
     if environment is None:
-        return scripts.response(scripts.failed(why_not, machine.local_boot))
+        return scripts.response(scripts.failed(why_not, found.local_boot))
     return scripts.response(_live_script(found, mac, where, environment))
 
 
@@ -80,32 +78,31 @@ def _live_environment(in_force: Settings) -> tuple[Manifest | None, str]:
 
 
 def _live_script(found: Contact, mac: MacAddress, where: str, environment: Manifest) -> str:
-    machine, decision = found.machine, found.decision
     assert found.attempt is not None
     assert found.token is not None
-    match decision:
+    match found.decision:
         case OwnDisk():
             raise AssertionError("unreachable")
         case Wizard(reason=reason):
             return scripts.tui(
-                machine.title,
+                found.title,
                 reason,
-                machine.local_boot,
+                found.local_boot,
                 base_url=where,
                 live=environment,
                 mac=mac,
-                attempt=found.attempt.id,
+                attempt=found.attempt,
                 token=found.token,
             )
         case Flash():
             return scripts.flash(
-                machine.title,
-                found.attempt.image or "",
-                machine.local_boot,
+                found.title,
+                found.image or "",
+                found.local_boot,
                 base_url=where,
                 live=environment,
                 mac=mac,
-                attempt=found.attempt.id,
+                attempt=found.attempt,
                 token=found.token,
             )
 

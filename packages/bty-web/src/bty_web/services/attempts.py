@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -19,7 +20,8 @@ from bty_core.wire.reports import (
 from bty_web.errors import AttemptEnded, Conflict, NotAllowed, NotFound, TooMuch
 from bty_web.models import Attempt, Image, Machine
 from bty_web.models.words import UNDER_WAY, AttemptMode, Policy, State, Trigger
-from bty_web.services import assignments, keys, machines
+from bty_web.services import assignments, contact_rows, keys, machines
+from bty_web.services.contact_rows import Database
 from bty_web.services.history import BTY, Actor, record, record_seldom
 
 SILENCE = timedelta(minutes=5)
@@ -50,48 +52,68 @@ def latest(session: Session, machine: Machine) -> Attempt | None:
     return session.get(Attempt, machine.attempt_id) if machine.attempt_id else None
 
 
-def too_many(session: Session, machine: Machine, now: datetime) -> bool:
-    """Whether so many attempts were opened for `machine` within the hour that nothing real needs another."""
-    count = session.scalar(
-        select(func.count())
-        .select_from(Attempt)
-        .where(Attempt.machine_id == machine.id, Attempt.started_at > now - timedelta(hours=1))
-    )
-    return (count or 0) >= PER_HOUR
+def too_many(database: Database, machine_id: int, now: datetime) -> bool:
+    """Whether so many attempts were opened for a machine within the hour that nothing real needs another."""
+    return contact_rows.attempts_since(database, machine_id, now - timedelta(hours=1)) >= PER_HOUR
 
 
-def open_for(
-    session: Session,
-    machine: Machine,
-    *,
-    mode: AttemptMode,
-    trigger: Trigger,
-    reason: str | None,
-    address: str | None,
-    now: datetime,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a new attempt is opened for; `image` and `target` where nobody chooses them later."""
+
+    machine_id: int
+    revision: int
+    mode: AttemptMode
+    trigger: Trigger
+    reason: str | None = None
+    image: str | None = None
+    image_sha256: str | None = None
+    target: str | None = None
+    address: str | None = None
+
+
+def insert_into(database: Database, opening: Opening, now: datetime) -> tuple[int, str]:
+    """Add the row of a new attempt; return its number and its nonce. The machine must be told."""
+    nonce = secrets.token_hex(8)
+    values = {
+        "machine_id": opening.machine_id,
+        "revision": opening.revision,
+        "state": State.OFFERED,
+        "mode": opening.mode,
+        "trigger": opening.trigger,
+        "reason": opening.reason[:1000] if opening.reason else None,
+        "nonce": nonce,
+        "offered_to": opening.address,
+        "image": opening.image,
+        "image_sha256": opening.image_sha256,
+        "target": opening.target,
+        "started_at": now,
+        "heard_at": now,
+        "source_bytes": 0,
+        "disk_bytes": 0,
+    }
+    return contact_rows.open_attempt(database, values), nonce
+
+
+def open_by_hand(
+    session: Session, machine: Machine, *, address: str | None, now: datetime
 ) -> Attempt:
-    """Open an attempt for the assignment of `machine` as it is now."""
-    attempt = Attempt(
+    """Open an interactive attempt for a wizard that was started by hand; raise `TooMuch`."""
+    if too_many(session, machine.id, now):
+        raise TooMuch(
+            f"{machine.title} has opened {PER_HOUR} attempts within an hour",
+            hint="wait a while; the newest attempt can still be used",
+        )
+    opening = Opening(
         machine_id=machine.id,
         revision=machine.revision,
-        state=State.OFFERED,
-        mode=mode,
-        trigger=trigger,
-        reason=reason[:1000] if reason else None,
-        nonce=secrets.token_hex(8),
-        offered_to=address,
-        started_at=now,
-        heard_at=now,
-        source_bytes=0,
-        disk_bytes=0,
+        mode=AttemptMode.INTERACTIVE,
+        trigger=Trigger.WIZARD,
+        address=address,
     )
-    if mode is AttemptMode.AUTO:
-        aim(session, machine, attempt)
-    session.add(attempt)
-    session.flush()
-    machine.attempt_id = attempt.id
+    machine.attempt_id, _ = insert_into(session, opening, now)
     machines.touch(machine)
-    return attempt
+    return get(session, machine.attempt_id)
 
 
 def aim(session: Session, machine: Machine, attempt: Attempt) -> None:
@@ -100,26 +122,6 @@ def aim(session: Session, machine: Machine, attempt: Attempt) -> None:
     attempt.image = machine.image
     attempt.image_sha256 = session.scalar(select(Image.sha256).where(Image.name == machine.image))
     attempt.target = machine.target
-
-
-def open_by_hand(
-    session: Session, machine: Machine, *, address: str | None, now: datetime
-) -> Attempt:
-    """Open an interactive attempt for a wizard that was started by hand; raise `TooMuch`."""
-    if too_many(session, machine, now):
-        raise TooMuch(
-            f"{machine.title} has opened {PER_HOUR} attempts within an hour",
-            hint="wait a while; the newest attempt can still be used",
-        )
-    return open_for(
-        session,
-        machine,
-        mode=AttemptMode.INTERACTIVE,
-        trigger=Trigger.WIZARD,
-        reason=None,
-        address=address,
-        now=now,
-    )
 
 
 def bearer(
@@ -138,11 +140,13 @@ def bearer(
     attempt; both leave an event and change nothing else.
     """
     by = Actor("machine", address)
-    recent = select(Attempt).where(Attempt.machine_id == machine.id).order_by(Attempt.id.desc())
-    for attempt in session.scalars(recent.limit(PER_HOUR)):
-        if keys.same(token, keys.attempt_token(key, attempt.id, attempt.nonce)):
-            break
-    else:
+    number = keys.attempt_of(token)
+    attempt = session.get(Attempt, number, with_for_update=True) if number else None
+    if (
+        attempt is None
+        or attempt.machine_id != machine.id
+        or not keys.same(token, keys.attempt_token(key, attempt.id, attempt.nonce))
+    ):
         _refused(session, machine, "a token that belongs to no attempt of this machine", by, now)
         raise NotAllowed(
             f"this token belongs to no attempt of {machine.title}",
@@ -350,7 +354,7 @@ def time_out(session: Session, now: datetime) -> int:
     )
     count = 0
     for attempt in session.scalars(silent.limit(500).with_for_update()).all():
-        machine = session.get_one(Machine, attempt.machine_id)
+        machine = session.get_one(Machine, attempt.machine_id, with_for_update=True)
         offered = attempt.state is State.OFFERED
         cancelled = attempt.cancel_asked_at is not None
         minutes = int((now - attempt.heard_at).total_seconds() // 60)

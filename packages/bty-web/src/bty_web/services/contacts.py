@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
+from bty_core.errors import BtyError
+from bty_core.machine.dmi import meaningful, plausible_uuid
 from bty_core.values import MacAddress
 from bty_core.wire.plan import ImageOffer, Mode, Options, Plan
+from bty_web.database import reading, short_write, working
 from bty_web.models import Attempt, Image, Machine
 from bty_web.models.words import AttemptMode, ImageState, Policy, State, Trigger
-from bty_web.services import attempts, boot, keys, machines, targets
+from bty_web.services import attempts, boot, contact_rows, keys, machines, targets
+from bty_web.services.attempts import Opening
 from bty_web.services.boot import AttemptFacts, Decision, Facts, Flash, OwnDisk, Wizard
+from bty_web.services.clock import change_stamp
+from bty_web.services.contact_rows import Database
 from bty_web.services.machines import Seen
 
-_LOOKED_AT = 12  # attempts; a done one of this assignment is looked for beyond them
+_TRIES = 20  # a contact that loses against another change looks again
 _FLASHING = frozenset({Policy.FLASH, Policy.FLASH_ONCE, Policy.FLASH_CYCLE})
 
 
@@ -25,14 +33,16 @@ _FLASHING = frozenset({Policy.FLASH, Policy.FLASH_ONCE, Policy.FLASH_CYCLE})
 class Contact:
     """What a machine gets. `attempt` and `token` are there where it is to flash or to show the wizard."""
 
-    machine: Machine
+    title: str
+    local_boot: str
     decision: Decision
-    attempt: Attempt | None = None
+    attempt: int | None = None
     token: str | None = None
+    image: str | None = None
 
 
 def contact(
-    session: Session,
+    engine: Engine,
     mac: MacAddress,
     seen: Seen,
     *,
@@ -45,46 +55,136 @@ def contact(
     """Record the contact, decide, and open the attempt that the decision needs (or offer it again).
 
     Where there is no live environment, because of which nothing `can_boot`, no attempt is opened.
+
+    A rack that powers on asks all at once, so the lock for writing is held for the writing alone:
+    what was read before it must still be true then, otherwise everything is looked at again.
     """
-    machine = machines.discover(session, mac, seen, policy=default_policy, now=now)
-    machines.saw(machine, seen, now)
-    facts = facts_of(session, machine)
-    decision = boot.decide(facts, now, grace)
-    if isinstance(decision, OwnDisk):
-        _sent_to_disk(session, machine, decision, facts, now)
-        return Contact(machine=machine, decision=decision)
-    if not can_boot:
-        return Contact(machine=machine, decision=decision)
-    offered = boot.again(facts, decision)
+    for _ in range(_TRIES):
+        with reading(engine) as connection:
+            machine = contact_rows.machine_of(connection, mac.text)
+            if machine is not None:
+                answer = _answer(connection, machine, seen, grace, now, can_boot)
+                if answer is None:
+                    continue
+                number, nonce = answer.attempt, answer.nonce
+                return Contact(
+                    title=machine.name or machine.mac,
+                    local_boot=machine.local_boot,
+                    decision=answer.decision,
+                    attempt=number,
+                    token=keys.attempt_token(key, number, nonce) if number else None,
+                    image=answer.image,
+                )
+        with working(engine) as session:
+            machines.discover(session, mac, seen, policy=default_policy, now=now)
+    raise BtyError(f"{mac} is changed by others all the time", hint="try again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read for a decision: the facts, and the rows that they were made of."""
+
+    facts: Facts
+    attempts: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was written: the decision in the end, and the attempt that goes with it."""
+
+    decision: Decision
+    attempt: int | None = None
+    nonce: str = ""
+    image: str | None = None
+
+
+def _answer(
+    connection: Connection,
+    machine: Any,
+    seen: Seen,
+    grace: timedelta,
+    now: datetime,
+    can_boot: bool,
+) -> _Answer | None:
+    """Decide and write; None when somebody else has changed the machine since it was read."""
+    known = _known(connection, machine)
+    decision = boot.decide(known.facts, now, grace)
+    with short_write(connection) as transaction:
+        answer = _written(connection, machine, known, decision, seen, now, can_boot)
+        if answer is None:
+            transaction.rollback()
+        return answer
+
+
+def _written(
+    connection: Connection,
+    machine: Any,
+    known: _Known,
+    decision: Decision,
+    seen: Seen,
+    now: datetime,
+    can_boot: bool,
+) -> _Answer | None:
+    answer = _Answer(decision)
+    own_disk = isinstance(decision, OwnDisk) and not decision.repeated
+    if own_disk:
+        done = next((one for one in known.facts.attempts if one.state is State.DONE), None)
+        if done is not None and not done.own_system:
+            contact_rows.own_system(connection, done.id, now)
+    elif can_boot and not isinstance(decision, OwnDisk):
+        answer = _with_attempt(connection, machine, known, decision, seen, now)
+    values = {
+        "last_seen_at": now,
+        "last_seen_ip": seen.address,
+        "platform": seen.platform or machine.platform,
+        "uuid": plausible_uuid(seen.uuid) or machine.uuid,
+        "serial": meaningful(seen.serial) or machine.serial,
+        "product": meaningful(seen.product) or machine.product,
+        "local_served_at": now if own_disk else machine.local_served_at,
+        "attempt_id": answer.attempt or machine.attempt_id,
+        "changed": max(change_stamp(), machine.changed + 1),
+    }
+    written = contact_rows.seen(connection, machine.id, machine.changed, values)
+    return answer if written else None
+
+
+def _with_attempt(
+    connection: Connection,
+    machine: Any,
+    known: _Known,
+    decision: Wizard | Flash,
+    seen: Seen,
+    now: datetime,
+) -> _Answer:
+    """Offer the latest attempt again, or open one."""
+    offered = boot.again(known.facts, decision)
     if offered is not None:
-        attempt = session.get_one(Attempt, offered.id)
-        attempt.heard_at = now
-    elif attempts.too_many(session, machine, now):
+        row = next(one for one in known.attempts if one.id == offered.id)
+        contact_rows.offered_again(connection, offered.id, now)
+        return _Answer(decision, row.id, row.nonce, row.image)
+    many = len(known.attempts) >= contact_rows.LOOKED_AT
+    if many and attempts.too_many(connection, machine.id, now):
         why = f"{attempts.PER_HOUR} attempts were opened for it within an hour"
-        return Contact(machine=machine, decision=OwnDisk(why))
-    else:
-        attempt = attempts.open_for(
-            session,
-            machine,
-            mode=AttemptMode.AUTO if isinstance(decision, Flash) else AttemptMode.INTERACTIVE,
-            trigger=decision.trigger if isinstance(decision, Flash) else Trigger.POLICY,
-            reason=decision.reason,
-            address=seen.address,
-            now=now,
+        return _Answer(OwnDisk(why))
+    opening = Opening(
+        machine_id=machine.id,
+        revision=machine.revision,
+        mode=AttemptMode.INTERACTIVE,
+        trigger=Trigger.POLICY,
+        reason=decision.reason,
+        address=seen.address,
+    )
+    if isinstance(decision, Flash):
+        opening = replace(
+            opening,
+            mode=AttemptMode.AUTO,
+            trigger=decision.trigger,
+            image=machine.image,
+            image_sha256=machine.image_sha256,
+            target=machine.target,
         )
-    token = keys.attempt_token(key, attempt.id, attempt.nonce)
-    return Contact(machine=machine, decision=decision, attempt=attempt, token=token)
-
-
-def _sent_to_disk(
-    session: Session, machine: Machine, decision: OwnDisk, facts: Facts, now: datetime
-) -> None:
-    if decision.repeated:
-        return
-    machine.local_served_at = now
-    done = next((one for one in facts.attempts if one.state is State.DONE), None)
-    if done is not None and not done.own_system:
-        session.get_one(Attempt, done.id).own_system_at = now
+    number, nonce = attempts.insert_into(connection, opening, now)
+    return _Answer(decision, number, nonce, opening.image)
 
 
 def preview(session: Session, machine: Machine, *, grace: timedelta, now: datetime) -> Decision:
@@ -94,19 +194,23 @@ def preview(session: Session, machine: Machine, *, grace: timedelta, now: dateti
 
 def facts_of(session: Session, machine: Machine) -> Facts:
     """Gather what a decision needs to know."""
-    mine = select(Attempt).where(Attempt.machine_id == machine.id).order_by(Attempt.id.desc())
-    found = list(session.scalars(mine.limit(_LOOKED_AT))) if machine.attempt_id else []
+    session.flush()
+    return _known(session, contact_rows.machine(session, machine.id)).facts
+
+
+def _known(database: Database, machine: Any) -> _Known:
+    """Read what a decision about `machine`, a row of `contact_rows`, needs to know."""
+    rows: list[Any] = []
+    if machine.attempt_id:
+        rows = contact_rows.newest_attempts(database, machine.id, machine.revision)
     flashing = machine.boot_policy in _FLASHING or machine.reflash_armed_at is not None
-    if len(found) == _LOOKED_AT and not any(one.state is State.DONE for one in found):
-        done = mine.where(Attempt.state == State.DONE, Attempt.revision == machine.revision)
-        found += list(session.scalars(done.limit(1)))
-    return Facts(
+    facts = Facts(
         policy=machine.boot_policy,
         revision=machine.revision,
         local_served_at=machine.local_served_at,
         reflash_armed_at=machine.reflash_armed_at,
         failures_forgiven_at=machine.failures_forgiven_at,
-        obstacle=obstacle(session, machine) if flashing else None,
+        obstacle=_obstacle(machine) if flashing else None,
         attempts=[
             AttemptFacts(
                 id=one.id,
@@ -118,25 +222,31 @@ def facts_of(session: Session, machine: Machine) -> Facts:
                 own_system=one.own_system_at is not None,
                 online_under_way=one.online_state in ("waiting", "running"),
             )
-            for one in found
+            for one in rows
         ],
     )
+    return _Known(facts, rows)
 
 
 def obstacle(session: Session, machine: Machine) -> str | None:
     """Return why what `machine` is assigned cannot be flashed, or None."""
+    session.flush()
+    return _obstacle(contact_rows.machine(session, machine.id))
+
+
+def _obstacle(machine: Any) -> str | None:
     if machine.image is None:
         return "no image is assigned"
-    image = session.scalar(select(Image).where(Image.name == machine.image))
-    if image is None:
+    if machine.image_state is None:
         return f"the image {machine.image} is no longer in the catalog"
-    match image.state:
-        case ImageState.MEASURING:
-            return f"the image {image.name} is not measured yet"
-        case ImageState.BROKEN:
-            return f"the image {image.name} cannot be used: {image.message}"
-        case ImageState.READY:
-            return targets.why_not(machine)
+    if machine.image_state is ImageState.MEASURING:
+        return f"the image {machine.image} is not measured yet"
+    if machine.image_state is ImageState.BROKEN:
+        return f"the image {machine.image} cannot be used: {machine.image_message}"
+    if machine.target is None:
+        return "no target disk is chosen"
+    inventory = json.loads(machine.inventory) if machine.inventory else None
+    return targets.why_not(inventory, machine.target)
 
 
 def plan(

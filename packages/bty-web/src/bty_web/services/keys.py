@@ -67,9 +67,15 @@ def derived(key: bytes, purpose: str) -> bytes:
 
 
 def attempt_token(key: bytes, attempt: int, nonce: str) -> str:
-    """Return the token of an attempt: 32 hexadecimal digits."""
+    """Return the token of an attempt: its number, a hyphen, 32 hexadecimal digits."""
     words = f"{attempt}:{nonce}".encode()
-    return hmac.new(derived(key, "attempt token"), words, "sha256").hexdigest()[:32]
+    return f"{attempt}-{hmac.new(derived(key, 'attempt token'), words, 'sha256').hexdigest()[:32]}"
+
+
+def attempt_of(token: str) -> int | None:
+    """Return the number of the attempt that `token` claims to belong to."""
+    number = token.partition("-")[0]
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None
 
 
 def same(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,8 +104,8 @@ def active(boot_dir: Path) -> Manifest | None:
     """
     path = boot_dir / MANIFEST
     try:
-        content = json.loads(path.read_text("utf-8"))
-        return Manifest.from_wire(content)
+        state = path.stat()
+        return _read(path, (state.st_ino, state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, InvalidField) as error:
@@ -112,3 +113,8 @@ def active(boot_dir: Path) -> Manifest | None:
             f"the live environment's {path.name} cannot be used: {error}",
             hint="upload the live environment again, on its page or with PUT /api/v1/live",
         ) from error
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, stamp: tuple[int, int, int]) -> Manifest:  # noqa: ARG001 - the stamp is a key
+    return Manifest.from_wire(json.loads(path.read_text("utf-8")))

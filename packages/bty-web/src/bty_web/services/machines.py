@@ -175,17 +175,6 @@ def _joined(session: Session, mac: MacAddress, seen: Seen, now: datetime) -> Mac
     return machine
 
 
-def saw(machine: Machine, seen: Seen, now: datetime) -> None:
-    """Note a contact: when, from where, and what the firmware says."""
-    machine.last_seen_at = now
-    machine.last_seen_ip = seen.address
-    machine.platform = seen.platform or machine.platform
-    machine.uuid = plausible_uuid(seen.uuid) or machine.uuid
-    machine.serial = meaningful(seen.serial) or machine.serial
-    machine.product = meaningful(seen.product) or machine.product
-    touch(machine)
-
-
 def take_inventory(
     session: Session,
     machine: Machine,

@@ -9,7 +9,6 @@ from bty_core.disks.select import Key, Selector, choose
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.wire.fields import InvalidField
 from bty_core.wire.reports import DiskReport, InventoryReport
-from bty_web.models import Machine
 
 # Names below /dev/disk are links that only the machine itself can follow.
 _LINKS = "/dev/disk/"
@@ -45,25 +44,23 @@ def only_there(selector: Selector) -> bool:
     )
 
 
-def match(machine: Machine, text: str) -> DiskReport | None:
-    """Return the disk of the last inventory that `text` means; None where only the machine can tell.
+def match(inventory: Mapping[str, Any] | None, text: str) -> DiskReport | None:
+    """Return the disk of a machine's last inventory that `text` means; None where only the machine can tell.
 
     Raises `DiskNotFound` or `DiskAmbiguous`, which list the candidates, and `InvalidField` for a
     selector that is none.
     """
     selector = parse(text)
-    disks = disks_of(machine.inventory)
+    disks = disks_of(inventory)
     if disks is None or only_there(selector):
         return None
     return choose(disks, selector)
 
 
-def why_not(machine: Machine) -> str | None:
-    """Return why the target of `machine` cannot be found, or None where it can or nobody knows yet."""
-    if machine.target is None:
-        return "no target disk is chosen"
+def why_not(inventory: Mapping[str, Any] | None, target: str) -> str | None:
+    """Return why `target` cannot be found, or None where it can or nobody knows yet."""
     try:
-        match(machine, machine.target)
+        match(inventory, target)
     except BtyError as error:
         return error.message
     return None

@@ -1,0 +1,173 @@
+"""What a contact reads and writes, as statements that are made once: making one takes longer than running it."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from bty_web.models import Attempt, Image, Mac, Machine
+from bty_web.models.words import State
+
+LOOKED_AT = 12  # attempts; a done one of this assignment is looked for beyond them
+
+_machines = typing.cast(Table, Machine.__table__)
+_attempts = typing.cast(Table, Attempt.__table__)
+_images = typing.cast(Table, Image.__table__)
+_macs = typing.cast(Table, Mac.__table__)
+
+_COLUMNS = [
+    "id",
+    "mac",
+    "name",
+    "boot_policy",
+    "revision",
+    "image",
+    "target",
+    "local_boot",
+    "local_served_at",
+    "reflash_armed_at",
+    "failures_forgiven_at",
+    "attempt_id",
+    "platform",
+    "uuid",
+    "serial",
+    "product",
+    "changed",
+]
+_MACHINE = select(
+    *(_machines.c[name] for name in _COLUMNS),
+    # As text: it is only looked at where a disk has to be found in it.
+    cast(_machines.c.inventory, Text).label("inventory"),
+    _images.c.state.label("image_state"),
+    _images.c.message.label("image_message"),
+    _images.c.sha256.label("image_sha256"),
+).select_from(
+    _macs.join(_machines, _macs.c.machine_id == _machines.c.id).outerjoin(
+        _images, _images.c.name == _machines.c.image
+    )
+)
+_BY_MAC = _MACHINE.where(_macs.c.mac == bindparam("mac"))
+_BY_ID = _MACHINE.where(_machines.c.id == bindparam("machine"), _macs.c.mac == _machines.c.mac)
+_MINE = (
+    select(
+        *(
+            _attempts.c[name]
+            for name in [
+                "id",
+                "state",
+                "mode",
+                "trigger",
+                "revision",
+                "started_at",
+                "own_system_at",
+                "online_state",
+                "nonce",
+                "image",
+            ]
+        )
+    )
+    .where(_attempts.c.machine_id == bindparam("machine"))
+    .order_by(_attempts.c.id.desc())
+)
+_NEWEST = _MINE.limit(LOOKED_AT)
+_DONE = _MINE.where(
+    _attempts.c.state == State.DONE, _attempts.c.revision == bindparam("revision")
+).limit(1)
+_LATELY = (
+    select(func.count())
+    .select_from(_attempts)
+    .where(
+        _attempts.c.machine_id == bindparam("machine"), _attempts.c.started_at > bindparam("since")
+    )
+)
+_SEEN = (
+    update(_machines)
+    .where(_machines.c.id == bindparam("machine"), _machines.c.changed == bindparam("was"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in [
+                "last_seen_at",
+                "last_seen_ip",
+                "platform",
+                "uuid",
+                "serial",
+                "product",
+                "local_served_at",
+                "attempt_id",
+                "changed",
+            ]
+        }
+    )
+)
+_OFFERED_AGAIN = (
+    update(_attempts)
+    .where(_attempts.c.id == bindparam("attempt"))
+    .values(heard_at=bindparam("now"))
+)
+_OWN_SYSTEM = (
+    update(_attempts)
+    .where(_attempts.c.id == bindparam("attempt"))
+    .values(own_system_at=bindparam("now"))
+)
+_OPEN = insert(_attempts)
+
+Database = Session | Connection
+
+
+def machine_of(database: Database, mac: str) -> Any:
+    """Return what a contact reads of the machine that has `mac` and of its image, or None."""
+    return database.execute(_BY_MAC, {"mac": mac}).first()
+
+
+def machine(database: Database, machine_id: int) -> Any:
+    """Return what a contact would read of a machine."""
+    return database.execute(_BY_ID, {"machine": machine_id}).one()
+
+
+def newest_attempts(database: Database, machine_id: int, revision: int) -> list[Any]:
+    """Return the newest attempts of a machine, and one that is done for this revision if there is any."""
+    found = list(database.execute(_NEWEST, {"machine": machine_id}))
+    if len(found) == LOOKED_AT and not any(one.state is State.DONE for one in found):
+        found += list(database.execute(_DONE, {"machine": machine_id, "revision": revision}))
+    return found
+
+
+def attempts_since(database: Database, machine_id: int, since: Any) -> int:
+    """Return how many attempts of a machine were opened since then."""
+    return database.execute(_LATELY, {"machine": machine_id, "since": since}).scalar() or 0
+
+
+def seen(database: Database, machine_id: int, was: int, values: dict[str, Any]) -> bool:
+    """Write what a contact changes of a machine; False when it has changed since `was`."""
+    result: Any = database.execute(_SEEN, {"machine": machine_id, "was": was, **values})
+    return bool(result.rowcount == 1)
+
+
+def offered_again(database: Database, attempt: int, now: Any) -> None:
+    """Let the silence of an attempt begin anew."""
+    database.execute(_OFFERED_AGAIN, {"attempt": attempt, "now": now})
+
+
+def own_system(database: Database, attempt: int, now: Any) -> None:
+    """Note that the machine was sent to its own disk after this attempt."""
+    database.execute(_OWN_SYSTEM, {"attempt": attempt, "now": now})
+
+
+def open_attempt(database: Database, values: dict[str, Any]) -> int:
+    """Add the row of a new attempt; return its number."""
+    result: Any = database.execute(_OPEN, values)
+    return int(result.inserted_primary_key[0])
