@@ -224,8 +224,6 @@ def load(connection: Connection, manifest: Manifest, tar: tarfile.TarFile) -> No
 
 
 def _load(connection: Connection, table: Table, lines: IO[bytes]) -> None:
-    times = {column.name for column in table.columns if isinstance(column.type, DateTime)}
-    naive = connection.dialect.name == "sqlite"
     for column in table.columns:
         if hasattr(column.type, "none_as_null"):  # JSON: nothing stays nothing
             column.type.none_as_null = True
@@ -233,25 +231,26 @@ def _load(connection: Connection, table: Table, lines: IO[bytes]) -> None:
     own = [key.parent.name for key in table.foreign_keys if key.column.table is table]
     later: list[tuple[Any, dict[str, Any]]] = []
     batch: list[dict[str, Any]] = []
-
-    def flush() -> None:
-        if batch:
-            connection.execute(table.insert(), batch)
-            batch.clear()
-
     for line in lines:
-        row = json.loads(line)
-        for name in times & row.keys():
-            if row[name] is not None:
-                at = datetime.fromisoformat(row[name]).astimezone(UTC)
-                row[name] = at.replace(tzinfo=None) if naive else at
+        row = _typed(json.loads(line), table, naive=connection.dialect.name == "sqlite")
         held = {name: row[name] for name in own if row.get(name) is not None}
         if held:
             later.append((row["id"], held))
             row.update(dict.fromkeys(held))
         batch.append(row)
         if len(batch) >= _BATCH:
-            flush()
-    flush()
+            connection.execute(table.insert(), batch)
+            batch = []
+    if batch:
+        connection.execute(table.insert(), batch)
     for number, values in later:
         connection.execute(table.update().where(table.c.id == number).values(values))
+
+
+def _typed(row: dict[str, Any], table: Table, *, naive: bool) -> dict[str, Any]:
+    """Return a row with its times as the database wants them; SQLite knows no time zones."""
+    for name, value in row.items():
+        if value is not None and isinstance(table.c[name].type, DateTime):
+            at = datetime.fromisoformat(value).astimezone(UTC)
+            row[name] = at.replace(tzinfo=None) if naive else at
+    return row
