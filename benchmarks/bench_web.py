@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.web_load import Tally, at_rate, exchange, forever, get, post, spread
 from benchmarks.web_server import Server, memory_mib
+
 from bty_web import database
 from bty_web.models import Image, Mac, Machine
 from bty_web.models.words import ImageState, Policy
@@ -54,7 +55,13 @@ def prepare(settings: Settings) -> None:
     for name in ("vmlinuz", "initrd"):
         (settings.boot_dir / "1" / name).write_bytes(secrets.token_bytes(8 << 20))
     files = {name: {"sha256": "0" * 64, "size": 8 << 20} for name in ("vmlinuz", "initrd")}
-    manifest = {"version": "1", "kernel": "vmlinuz", "initrd": "initrd", "cmdline": "", "files": files}
+    manifest = {
+        "version": "1",
+        "kernel": "vmlinuz",
+        "initrd": "initrd",
+        "cmdline": "",
+        "files": files,
+    }
     (settings.boot_dir / "manifest.json").write_text(json.dumps(manifest))
     (settings.image_root / "bench.img").write_bytes(secrets.token_bytes(64 << 20))
     engine = database.make_engine(settings)
@@ -170,8 +177,11 @@ async def crowd(port: int, cookie: str, seconds: float) -> list[tuple[str, Tally
     for one in others:
         one.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    print(f"downloads and streams still open at the end: {open_still} of 150; "
-          f"{sum(received) >> 20} MiB downloaded, {len(heard)} stream messages", file=sys.stderr)
+    print(
+        f"downloads and streams still open at the end: {open_still} of 150; "
+        f"{sum(received) >> 20} MiB downloaded, {len(heard)} stream messages",
+        file=sys.stderr,
+    )
     return [("50 contacts/s, 100 slow downloads, 50 streams", found)]
 
 

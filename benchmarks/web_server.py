@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from bty_web import database
 from bty_web.models import User
 from bty_web.services import users
 from bty_web.services.clock import now
 from bty_web.services.history import BTY
-from bty_web import database
 from bty_web.settings import Settings
 
 PATIENCE = 30.0

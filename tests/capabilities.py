@@ -13,6 +13,7 @@ from pathlib import Path
 from bty_core.errors import BtyError
 from bty_core.proc import run
 from tests.loops import attach, detach
+from tests.web.postgres import programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,28 @@ def _vm() -> str | None:
 
 
 @cache
+def _postgresql() -> str | None:
+    found = programs()
+    if found is None:
+        return "the PostgreSQL server is not installed: apt install postgresql"
+    return _answers(str(found / "postgres"), "--version") or _answers("setpriv", "--version")
+
+
+@cache
 def _browser() -> str | None:
-    return None if shutil.which("chromium") else "chromium is not installed"
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        return "chromium is not installed"
+    from playwright.sync_api import Error, sync_playwright
+
+    # Its sandbox wants a user that is not root.
+    words = ["--no-sandbox"] if os.geteuid() == 0 else []
+    try:
+        with sync_playwright() as playwright:
+            playwright.chromium.launch(executable_path=chromium, args=words).close()
+    except Error as error:
+        return f"chromium does not start: {error.message.splitlines()[0]}"
+    return None
 
 
 def _answers(*argv: str) -> str | None:
@@ -81,6 +102,7 @@ CAPABILITIES = (
     Capability("loop", "loop", _loop),
     Capability("netns", "netns", _netns),
     Capability("dnsmasq", "dnsmasq", _dnsmasq),
+    Capability("postgresql", "postgresql", _postgresql),
     Capability("qemu", "qemu-img", _qemu),
     Capability("vm", "vm", _vm),
     Capability("browser", "browser", _browser),

@@ -10,7 +10,7 @@ from bty_core.proc import run
 from tests.conftest import MakeLoop
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKS = ("root", "loop", "netns", "dnsmasq", "qemu", "vm", "browser")
+MARKS = ("root", "loop", "netns", "dnsmasq", "postgresql", "qemu", "vm", "browser")
 
 OPEN_A_DISK = """
 import os, threading

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bty_web import database
 from bty_web.settings import Settings
+from tests.web import postgres
 from tests.web.site import Site, make_site
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +25,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings.state_dir / "bty.db"
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Cluster]:
+    """A PostgreSQL of our own, started for the first test that asks for it."""
+    with postgres.running() as made:
+        made.prepare(tmp_path_factory.mktemp("postgresql"))
+        yield made
+
+
 @pytest.fixture
-def server_settings(tmp_path: Path, empty_database: Path) -> Settings:
-    """Settings of one server, its folders made."""
+def sqlite_settings(tmp_path: Path, empty_database: Path) -> Settings:
+    """Settings of one server on SQLite, its folders made."""
     settings = Settings(state_dir=tmp_path / "state")
     for folder in (
         settings.state_dir,
@@ -34,6 +46,21 @@ def server_settings(tmp_path: Path, empty_database: Path) -> Settings:
     ):
         folder.mkdir(mode=0o700, parents=True)
     shutil.copyfile(empty_database, settings.state_dir / "bty.db")
+    return settings
+
+
+@pytest.fixture
+def postgresql_settings(sqlite_settings: Settings, cluster: postgres.Cluster) -> Iterator[Settings]:
+    """Settings of one server on PostgreSQL."""
+    (sqlite_settings.state_dir / "bty.db").unlink()
+    with cluster.empty() as url:
+        yield replace(sqlite_settings, database_url=url)
+
+
+@pytest.fixture(params=BOTH)
+def server_settings(request: pytest.FixtureRequest) -> Settings:
+    """Settings of one server, on each kind of database in turn."""
+    settings: Settings = request.getfixturevalue(f"{request.param}_settings")
     return settings
 
 

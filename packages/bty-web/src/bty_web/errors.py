@@ -57,3 +57,21 @@ class DatabaseBroken(BtyError):
     """The database cannot be reached, read or brought up to date."""
 
     code = "database-broken"
+
+
+class BackupBroken(BtyError):
+    """The backup is cut short, damaged, or no backup of bty."""
+
+    code = "backup-broken"
+
+
+class ServerRunning(Conflict):
+    """A server works on this state folder."""
+
+    code = "server-running"
+
+
+class CannotListen(Refused):
+    """The address or port cannot be had."""
+
+    code = "cannot-listen"

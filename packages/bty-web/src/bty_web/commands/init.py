@@ -1,0 +1,42 @@
+"""``bty-web init``."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+
+from sqlalchemy import select
+
+from bty_web import database
+from bty_web.console import Console
+from bty_web.exits import Exit
+from bty_web.models import User
+from bty_web.services import clock, keys, readiness, statefolder, users
+from bty_web.services.history import BTY
+from bty_web.settings import load
+
+
+def run(arguments: argparse.Namespace, console: Console) -> Exit:
+    """Make what is not there yet; change nothing that is."""
+    settings = load()
+    name: str = arguments.user
+    for folder in statefolder.make(settings):
+        console.say(f"bty-web: made {folder}")
+    with statefolder.working(settings):
+        keys.load_key(settings.state_dir)
+        database.upgrade(settings)
+        with readiness.opened(settings) as session:
+            there = session.scalar(select(User.id).where(User.name == name)) is not None
+        if there:
+            console.say(f"bty-web: {settings.state_dir} is set up, and the user {name} is there")
+            console.say(f"hint: bty-web passwd {name} changes the password")
+            return Exit.DONE
+        asked = console.new_password(name, from_stdin=arguments.password_stdin)
+        password = asked or secrets.token_urlsafe(12)
+        with readiness.opened(settings) as session:
+            users.create(session, name, password, by=BTY, now=clock.now())
+    console.say(f"bty-web: added the user {name}; everything is in {settings.state_dir}")
+    if asked is None:
+        console.say(f"bty-web: this is the password of {name}; it is not shown again")
+        console.data(password)
+    return Exit.DONE

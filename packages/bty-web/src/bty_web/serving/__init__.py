@@ -1,0 +1,1 @@
+"""The processes of `bty-web serve`: who starts, watches and ends whom."""
