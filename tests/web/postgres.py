@@ -84,7 +84,13 @@ def running() -> Iterator[Cluster]:
     try:
         become = _unprivileged(folder)
         data = folder / "data"
-        made = [found / "initdb", "-D", data, "--username=bty", "--auth=trust", "--no-sync"]
+        made = [
+            f"{found}/initdb",
+            f"--pgdata={data}",
+            "--username=bty",
+            "--auth=trust",
+            "--no-sync",
+        ]
         subprocess.run(
             [*become, *made, "--encoding=UTF8", "--locale=C"],
             check=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from bty_web.errors import CannotListen
@@ -26,9 +27,11 @@ def listen(bind: Bind) -> socket.socket:
             dualstack_ipv6=bind.host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        # What `create_server` adds to the words of the kernel is in the message already.
+        known = error.errno and not isinstance(error, socket.gaierror)
+        why = (os.strerror(error.errno or 0) if known else str(error.strerror)).lower()
         raise CannotListen(
-            f"bty-web cannot listen on {bind}: {why}",
+            f"cannot listen on {bind}: {why}",
             hint="is a server running there already? another address is taken with --bind or BTY_BIND",
         ) from error
 
