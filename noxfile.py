@@ -29,7 +29,7 @@ PROMISED = ("3.11", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(".")[1])))
 
-SYSTEM = "loop or root or netns or qemu"
+SYSTEM = "loop or root or netns or dnsmasq or qemu or postgresql or redis"
 LARGE = "vm or browser"
 
 PATIENCE = 20.0  # seconds that an interrupted program has to give loop devices and folders back
@@ -197,15 +197,14 @@ for version in PYTHONS:
 
 @nox.session(python=False, tags=["test", "system"])
 def system(session: nox.Session) -> None:
-    """Tests on real loop devices, network namespaces and QEMU's tools; most need root."""
+    """Tests on real loop devices, network namespaces, databases and QEMU's tools; most need root."""
     pytest(session, "system", f"({SYSTEM}) and not ({LARGE})")
 
 
 @nox.session(python=False, tags=["test", "browser"])
 def browser(session: nox.Session) -> None:
-    """Pages in a real browser."""
-    RAN.append(("browser", "there is nothing yet: bty has no pages to open"))
-    session.log("there is nothing yet: bty has no pages to open in a browser")
+    """Pages in a real browser: Chromium, headless."""
+    pytest(session, "browser", "browser and not vm")
 
 
 @nox.session(python=False, tags=["test", "vm"])
@@ -248,6 +247,11 @@ def build(session: nox.Session) -> None:
         make(session, place, sys.executable)
         pip(session, place, *wheels)
         session.run(str(place / "bin" / "bty"), "--version")
+        # The server alone, as somebody installs it who only wants that.
+        server = ROOT / ".nox" / "wheels-server"
+        make(session, server, sys.executable)
+        pip(session, server, *[wheel for wheel in wheels if "agent" not in wheel])
+        session.run(str(server / "bin" / "python"), "tools/first_steps.py")
 
 
 @nox.session(python=False, tags=["test", "unit", "system", "browser", "vm"])
@@ -261,7 +265,7 @@ def tally(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def demo(session: nox.Session) -> None:
-    """Serve a real image over HTTP, flash it, compare it; `-- --once` ends by itself."""
+    """Start bty-web with a real image, flash from it, compare; `-- --once` ends by itself."""
     words = [str(environment(session) / "python"), "-m", "tools.demo", *session.posargs]
     session.run(*words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
@@ -317,6 +321,8 @@ def constraints(session: nox.Session) -> None:
         "bty-core",
         "--exclude",
         "bty-agent",
+        "--exclude",
+        "bty-web",
         silent=True,
     )
     lines = sorted((line for line in str(frozen).splitlines() if "==" in line), key=str.lower)
