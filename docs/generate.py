@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import bty_core
+import bty_web
 from bty_core.errors import BtyError
 from bty_core.events import Event
-from docs.commands import commands
+from docs.commands import commands, web_commands
 
+PACKAGES = (bty_core, bty_web)
 Kind = TypeVar("Kind")
 
 
@@ -54,6 +56,7 @@ def events() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "bty-web.md": web_commands,
     "commands.md": commands,
     "errors.md": errors,
     "events.md": events,
@@ -63,8 +66,10 @@ PAGES: dict[str, Callable[[], str]] = {
 def write_pages(folder: Path) -> None:
     """Write each page that differs from what is there, and remove those that nobody makes."""
     folder.mkdir(parents=True, exist_ok=True)
-    for module in pkgutil.walk_packages(bty_core.__path__, "bty_core."):
-        importlib.import_module(module.name)
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     for stale in {file.name for file in folder.iterdir()} - {*PAGES}:
         (folder / stale).unlink()
     for name, page in PAGES.items():
@@ -78,7 +83,8 @@ def _below(kind: type[Kind]) -> list[type[Kind]]:
     found = [kind]
     for one in found:  # grows while it is walked
         found += [below for below in one.__subclasses__() if below not in found]
-    return [one for one in found[1:] if one.__module__.startswith("bty_core.")]
+    ours = tuple(f"{package.__name__}." for package in PACKAGES)
+    return [one for one in found[1:] if one.__module__.startswith(ours)]
 
 
 def _first_line(kind: type) -> str:

@@ -12,15 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from bty_agent.cli import build_parser, commands_of
-from bty_agent.exits import Exit
+import bty_agent.cli
+import bty_agent.exits
+import bty_web.cli
+import bty_web.exits
 from bty_core.errors import Refusals
 from bty_core.events import Event
+from bty_web.settings import DECLARED
 from docs.generate import PAGES, write_pages
 from tests.style.test_errors import failures
 
 ROOT = Path(__file__).resolve().parents[2]
-PARSERS = {"bty": build_parser(), **commands_of(build_parser())}
+PROGRAMS = {"bty": (bty_agent, "commands.md"), "bty-web": (bty_web, "bty-web.md")}
+# (program, command or nothing) -> its parser
+PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {}
+for program, (package, _) in PROGRAMS.items():
+    parser = package.cli.build_parser()
+    PARSERS |= {(program, ""): parser}
+    PARSERS |= {(program, name): one for name, one in package.cli.commands_of(parser).items()}
 
 
 def options(parser: argparse.ArgumentParser) -> list[str]:
@@ -35,34 +44,48 @@ def section(page: str, heading: str) -> str:
     return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-@pytest.mark.parametrize("name", PARSERS)
-def test_every_option_is_in_the_page_of_commands(name: str) -> None:
-    told = section(
-        PAGES["commands.md"](), "### " + name if name != "bty" else "## Options of bty itself"
-    )
+@pytest.mark.parametrize(("program", "name"), PARSERS)
+def test_every_option_is_in_the_page_of_commands(program: str, name: str) -> None:
+    page = PAGES[PROGRAMS[program][1]]()
+    told = section(page, f"### {name}" if name else f"## Options of {program} itself")
     missing = [
-        one for one in options(PARSERS[name]) if not re.search(rf"^`.*{one}\b", told, re.MULTILINE)
+        one
+        for one in options(PARSERS[program, name])
+        if not re.search(rf"^`.*{one}\b", told, re.MULTILINE)
     ]
     assert missing == []
 
 
-@pytest.mark.parametrize("name", PARSERS)
-def test_every_option_says_what_it_does(name: str) -> None:
+@pytest.mark.parametrize("which", PARSERS, ids=" ".join)
+def test_every_option_says_what_it_does(which: tuple[str, str]) -> None:
     assert [
         action.dest
-        for action in PARSERS[name]._actions
+        for action in PARSERS[which]._actions
         if not action.help and action.dest != "command"
     ] == []
 
 
-@pytest.mark.parametrize("name", PARSERS)
-def test_help_is_not_wider_than_80_columns(name: str) -> None:
-    assert [line for line in PARSERS[name].format_help().splitlines() if len(line) > 80] == []
+@pytest.mark.parametrize("which", PARSERS, ids=" ".join)
+def test_help_is_not_wider_than_80_columns(which: tuple[str, str]) -> None:
+    assert [line for line in PARSERS[which].format_help().splitlines() if len(line) > 80] == []
 
 
-def test_every_exit_code_is_in_the_page_of_commands() -> None:
-    told = section(PAGES["commands.md"](), "## Exit codes")
-    assert [code for code in Exit if f"| {int(code)} | {code.meaning} |" not in told] == []
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_exit_code_is_in_the_page_of_commands(program: str) -> None:
+    package, page = PROGRAMS[program]
+    told = section(PAGES[page](), "## Exit codes")
+    codes = package.exits.Exit
+    assert [code for code in codes if f"| {int(code)} | {code.meaning} |" not in told] == []
+
+
+def test_an_exit_code_means_the_same_in_both_programs() -> None:
+    ours = {code.name: int(code) for code in bty_agent.exits.Exit}
+    assert [code for code in bty_web.exits.Exit if ours[code.name] != code] == []
+
+
+def test_every_setting_of_the_server_is_in_its_page() -> None:
+    told = section(PAGES["bty-web.md"](), "## Settings")
+    assert [name for name in DECLARED if f"`BTY_{name.upper()}`, `{name}`\n: " not in told] == []
 
 
 def test_every_failure_is_in_the_page_of_failures() -> None:
@@ -106,18 +129,21 @@ def test_the_tests_that_the_manual_names_are_there() -> None:
     assert [name for name in named if not [*ROOT.glob(name), *ROOT.glob(f"tests/**/{name}")]] == []
 
 
-def test_the_man_page_has_every_option_and_renders_without_a_warning(tmp_path: Path) -> None:
+def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: Path) -> None:
     sphinx: list[str | Path] = [sys.executable, "-m", "sphinx", "--quiet", "-W", "-b", "man"]
     folders: list[str | Path] = ["-d", tmp_path / "trees", ROOT / "docs", tmp_path / "man"]
     env = {**os.environ, "PYTHONWARNINGS": "default"}
     subprocess.run([*sphinx, *folders], check=True, env=env)
-    man: list[str | Path] = ["man", "--warnings", "-l", tmp_path / "man/bty.1"]
     env = {**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}
-    ran = subprocess.run(man, check=True, capture_output=True, text=True, env=env)
-    assert ran.stderr == ""
-    page = re.sub(r".\x08|\x1b\[[0-9;]*m", "", ran.stdout)
-    wanted = {name for parser in PARSERS.values() for name in options(parser)}
-    assert [name for name in sorted(wanted) if not re.search(rf"(?m)^ +.*{name}\b", page)] == []
-    assert [line for line in page.splitlines() if len(line) > 80] == []
-    assert "SELECTORS\n" in page
-    assert "EXIT CODES\n" in page
+    for program in PROGRAMS:
+        man: list[str | Path] = ["man", "--warnings", "-l", tmp_path / f"man/{program}.1"]
+        ran = subprocess.run(man, check=True, capture_output=True, text=True, env=env)
+        assert ran.stderr == ""
+        page = re.sub(r".\x08|\x1b\[[0-9;]*m", "", ran.stdout)
+        wanted = {
+            name for (of, _), parser in PARSERS.items() if of == program for name in options(parser)
+        }
+        assert [one for one in sorted(wanted) if not re.search(rf"(?m)^ +.*{one}\b", page)] == []
+        assert [line for line in page.splitlines() if len(line) > 80] == []
+        assert ("SELECTORS\n" if program == "bty" else "SETTINGS\n") in page
+        assert "EXIT CODES\n" in page
