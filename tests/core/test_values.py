@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bty_core.errors import InvalidValue
-from bty_core.values import Digest, parse_size, size_text
+from bty_core.values import Digest, MacAddress, parse_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,24 @@ def test_what_is_no_digest_is_said_so(text: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         Digest.parse(text)
     assert caught.value.message == f"'{text}' is not a SHA-256 digest"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "525400abcd01", " 52:54:00:ab:cd:01 "],
+)
+def test_a_mac_address_has_one_spelling(text: str) -> None:
+    mac = MacAddress.parse(text)
+    assert (str(mac), mac.hyphens) == ("52:54:00:ab:cd:01", "52-54-00-ab-cd-01")
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "52:54:00:ab:cd 52:54-00:ab:cd:01 52:54:00:ab:cd:0g 52:54:00:ab:cd:01:02 5254.00ab.cd01 x "
+        "00:00:00:00:00:00 ff:ff:ff:ff:ff:ff 01:00:5e:00:00:01"
+    ).split(),
+)
+def test_what_is_no_machines_mac_address_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        MacAddress.parse(text)
