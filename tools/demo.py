@@ -1,4 +1,4 @@
-"""The main job, for real: serve an image over HTTP, flash it with `bty`, compare each byte.
+"""The main job, for real: start `bty-web` with an image in its catalog, flash it with `bty`, compare each byte.
 
 As root the target is a loop device, otherwise a regular file. No other disk is touched.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,16 +16,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from html import escape
 from pathlib import Path
 from shlex import join
+from typing import Any
+from urllib.request import urlopen
 
 import zstandard
 
 from bty_core.errors import BtyError
 from bty_core.proc import run
 from bty_core.values import MIB, size_text
-from tools.served import served
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE = "demo.img.zst"
@@ -33,6 +34,7 @@ DISK_SIZE = 384 * MIB
 ESP = (1 * MIB, 32 * MIB)  # start, size
 ROOTFS = (33 * MIB, 256 * MIB)
 CHUNK = 4 * MIB
+PATIENCE = 120.0  # seconds for the server to measure the image
 
 TABLE = f"""label: gpt
 start={ESP[0] // 512}, size={ESP[1] // 512}, type=uefi, name=esp
@@ -84,12 +86,10 @@ def make_image(folder: Path) -> Path:
 
 
 def compress(image: Path, into: Path) -> str:
-    """Write `image` as zstd with a digest beside it; return the SHA-256 of the stored file."""
+    """Write `image` as zstd; return the SHA-256 of the stored file."""
     with image.open("rb") as source, into.open("wb") as sink:
         zstandard.ZstdCompressor(level=3).copy_stream(source, sink, size=IMAGE_SIZE)
-    digest = hashlib.sha256(into.read_bytes()).hexdigest()
-    into.with_name(f"{into.name}.sha256").write_text(f"{digest}  {into.name}\n")
-    return digest
+    return hashlib.sha256(into.read_bytes()).hexdigest()
 
 
 @contextmanager
@@ -114,10 +114,10 @@ def target(folder: Path) -> Iterator[tuple[str, Path]]:
         run(["losetup", "--detach", disk], timeout=30)
 
 
-def flash(url: str, selector: str) -> float:
+def flash(url: str, selector: str, digest: str) -> float:
     """Flash with the `bty` that is installed beside this Python; return the seconds it took."""
     argv = [str(Path(sys.executable).with_name("bty")), "flash", "--image", url]
-    argv += ["--target", selector, "--yes"]
+    argv += ["--target", selector, "--sha256", digest, "--yes"]
     say(f"running: bty {join(argv[1:])}")
     started = time.monotonic()
     try:
@@ -149,45 +149,77 @@ def compare(image: Path, disk: Path) -> None:
             at += len(expected)
 
 
-def page(folder: Path, digest: str, lines: list[str]) -> None:
-    """Write what happened as the page that the server shows."""
-    said = "\n".join(f"<li>{escape(line)}</li>" for line in lines)
-    (folder / "index.html").write_text(
-        f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>bty demo</title>
-<h1>bty demo</h1>
-<ul>
-{said}
-</ul>
-<p><a href="{IMAGE}">{IMAGE}</a>, <a href="{IMAGE}.sha256">its digest</a>: <code>{digest}</code></p>
-"""
-    )
+@contextmanager
+def server(state: Path, port: int) -> Iterator[tuple[str, str]]:
+    """Run the `bty-web` that is installed beside this Python; give its address and the password of `bty`."""
+    program = str(Path(sys.executable).with_name("bty-web"))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BTY_")}
+    env["BTY_STATE_DIR"] = str(state)
+    log = state.with_name("bty-web.log")
+    try:
+        with log.open("wb") as talk:
+            made = [program, "init"]
+            password = subprocess.check_output(made, env=env, stderr=talk, text=True).strip()
+            # Should the demo be killed, the kernel ends the server.
+            words = ["setpriv", "--pdeathsig", "TERM", program]
+            process = subprocess.Popen(
+                [*words, "serve", "--bind", f"127.0.0.1:{port}"],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=talk,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for us: the server ends when we are done
+            )
+    except FileNotFoundError as error:
+        raise DemoFailed(f"{error.filename} is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise DemoFailed(f"bty-web init ended with {error.returncode}: {log.read_text()}") from None
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("serving "):
+            raise DemoFailed(f"bty-web serve did not start: {log.read_text()}")
+        yield line.split()[1].rstrip("/"), password
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def measured(address: str) -> dict[str, Any]:
+    """Wait until the catalog offers the image with its digest; return what it says of it."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with urlopen(f"{address}/images", timeout=PATIENCE) as answer:
+            for image in json.load(answer):
+                if image["name"] == IMAGE and image["sha256"]:
+                    return dict(image)
+        time.sleep(0.2)
+    raise DemoFailed(f"the catalog did not offer {IMAGE} within {PATIENCE:g} s")
 
 
 def demo(folder: Path, *, port: int, once: bool) -> None:
     """Run the demo in `folder`, then serve until interrupted unless `once`."""
     started_by = os.getppid()
-    public = folder / "public"
-    public.mkdir()
     say("making an image: GPT, an EFI system partition, ext4 with files")
     image = make_image(folder)
-    digest = compress(image, public / IMAGE)
-    stored = (public / IMAGE).stat().st_size
-    lines = [f"image: {IMAGE}, {size_text(stored)} stored, {size_text(IMAGE_SIZE)} on the disk"]
-    say(lines[-1])
-    page(public, digest, lines)
-    with served(public, port) as address:
-        url = f"{address}/{IMAGE}"
-        say(f"serving {url}")
+    digest = compress(image, folder / IMAGE)
+    state = folder / "state"
+    with server(state, port) as (address, password):
+        stored = (folder / IMAGE).stat().st_size
+        (folder / IMAGE).replace(state / "images" / IMAGE)
+        say(f"bty-web serves {address}/ and measures what lies in its catalog")
+        offered = measured(address)
+        if offered["sha256"] != digest:
+            raise DemoFailed(f"the catalog says {offered['sha256']}, the file is {digest}")
+        url = f"{address}/images/{IMAGE}"
+        say(f"offered: {url}, {size_text(stored)} stored, {size_text(IMAGE_SIZE)} on the disk")
         with target(folder) as (selector, disk):
-            seconds = flash(url, selector)
+            seconds = flash(url, selector, digest)
             compare(image, disk)
-            lines.append(f"flashed onto {selector} in {seconds:.1f} s")
-            lines.append(f"compared: all {IMAGE_SIZE} bytes of the disk are those of the image")
-        for line in lines[1:]:
-            say(line)
-        page(public, digest, lines)
-        say(f"look at {address}/")
+            say(f"flashed onto {selector} in {seconds:.1f} s")
+            say(f"compared: all {IMAGE_SIZE} bytes of the disk are those of the image")
+        say(f"look at {address}/ui (log in as bty, password {password})")
         if once:
             return
         say("serving until Ctrl-C")
@@ -195,7 +227,7 @@ def demo(folder: Path, *, port: int, once: bool) -> None:
         with suppress(KeyboardInterrupt):
             while os.getppid() == started_by:
                 time.sleep(0.5)
-        say("stopped")
+    say("stopped")
 
 
 def main(argv: list[str]) -> int:

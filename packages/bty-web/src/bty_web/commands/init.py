@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from string import ascii_lowercase, digits
 
 from sqlalchemy import select
 
@@ -14,6 +15,10 @@ from bty_web.models import User
 from bty_web.services import clock, keys, readiness, statefolder, users
 from bty_web.services.history import BTY
 from bty_web.settings import load
+
+# Without those that look alike; 80 bits.
+_LETTERS = "".join({*ascii_lowercase, *digits} - {*"01lo"})
+_LENGTH = 16
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
@@ -32,7 +37,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             console.say(f"hint: bty-web passwd {name} changes the password")
             return Exit.DONE
         asked = console.new_password(name, from_stdin=arguments.password_stdin)
-        password = asked or secrets.token_urlsafe(12)
+        password = asked or "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
         with readiness.opened(settings) as session:
             users.create(session, name, password, by=BTY, now=clock.now())
     console.say(f"bty-web: added the user {name}; everything is in {settings.state_dir}")
