@@ -18,6 +18,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     logins.login_message = None  # the page says what it is
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     filters.init_app(app)
+    stream.init_app(app, settings)
     navigation.init_app(app)
     app.register_blueprint(bp)
     app.add_url_rule("/", "front", _front)
