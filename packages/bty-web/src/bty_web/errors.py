@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bty_core.errors import BtyError, Refused
+from bty_core.wire.fields import InvalidField
+
+
+class InvalidRequest(InvalidField):
+    """Fields of a request are missing, wrong or not known; `faults` are all of them, by name."""
+
+    code = "invalid-request"
+
+    def __init__(self, faults: Sequence[tuple[str, str]], *, hint: str | None = None) -> None:
+        super().__init__(*faults[0], hint=hint)
+        self.faults = tuple(faults)
 
 
 class NotFound(BtyError):

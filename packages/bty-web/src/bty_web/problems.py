@@ -25,6 +25,7 @@ from bty_web.errors import (
     Conflict,
     DatabaseBroken,
     Forbidden,
+    InvalidRequest,
     NoRoom,
     NotAllowed,
     NotFound,
@@ -74,6 +75,8 @@ def _bty(error: BtyError) -> Response:
     extra: dict[str, Any] = {}
     if isinstance(error, InvalidField):
         extra["field"] = error.field
+    if isinstance(error, InvalidRequest):
+        extra["errors"] = [{"field": name, "message": told} for name, told in error.faults]
     return answer(status, error.code, error.message, error.hint, extra)
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Blueprint, Flask
 
+from bty_web.api import attempts, document, events, groups, machines, operations, settings
+from bty_web.extensions import csrf
 from bty_web.settings import Settings
+
+# Importing a part declares its operations.
+PARTS = (attempts, document, events, groups, machines, settings)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Register the API."""
+    """Register the API; a token, not a cookie, says who may do what."""
+    blueprint = Blueprint("api", __name__, url_prefix=operations.PREFIX)
+    operations.register(blueprint)
+    csrf.exempt(blueprint)
+    app.register_blueprint(blueprint)

@@ -6,7 +6,7 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -21,6 +21,7 @@ SHORTEST = 8  # characters of a password
 WINDOW = timedelta(minutes=15)
 PER_NAME = 10  # failures within the window, from anywhere
 PER_ADDRESS = 30
+USE_NOTED_EVERY = timedelta(minutes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}")
 # Checked when there is no such user, so that the time of an answer does not tell who exists.
@@ -151,3 +152,13 @@ def token_of(session: Session, text: str) -> ApiToken:
     if token is None:
         raise NotAllowed("this bearer token is not known", hint="make one on the Settings page")
     return token
+
+
+def use_is_news(token: ApiToken, now: datetime) -> bool:
+    """Whether the use of `token` is to be noted: once a minute is enough, each noting is a write."""
+    return token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY
+
+
+def note_use(session: Session, number: int, now: datetime) -> None:
+    """Note that a bearer token was used."""
+    session.execute(update(ApiToken).where(ApiToken.id == number).values(last_used_at=now))
