@@ -1,0 +1,68 @@
+"""The queue of jobs: huey, on a file in the state folder or on Redis. A message is a number; the row is the job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from huey import Huey, SqliteHuey
+
+from bty_web.errors import BrokenSetting
+from bty_web.settings import Settings
+
+NAME = "bty"
+_log = logging.getLogger(__name__)
+
+
+def _nothing(_number: int) -> None:
+    raise RuntimeError("this process does no jobs")
+
+
+class Queue:
+    """One queue, and what a worker does with a job's number."""
+
+    def __init__(self, huey: Huey) -> None:
+        self.huey = huey
+        self.perform: Callable[[int], None] = _nothing
+        self._task: Any = huey.task(name="job")(self._run)
+
+    def _run(self, number: int) -> None:
+        self.perform(number)
+
+    def put(self, number: int) -> None:
+        """Let some worker do the job."""
+        self._task(number)
+
+
+def queue_of(settings: Settings) -> Queue:
+    """Return this process's queue for `settings`; raise `BrokenSetting` where Redis has no client."""
+    return _queue(str(settings.state_dir / "queue.db"), settings.queue_url)
+
+
+@lru_cache(maxsize=8)
+def _queue(file: str, url: str) -> Queue:
+    if not url:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        return Queue(SqliteHuey(NAME, filename=file, fsync=False, results=False))
+    try:
+        from huey import RedisHuey
+
+        return Queue(RedisHuey(NAME, url=url, results=False))
+    except (ImportError, ValueError) as error:
+        raise BrokenSetting(
+            f"the queue on Redis cannot be used: {error}",
+            hint="install bty-web[redis], and check BTY_QUEUE_URL",
+        ) from error
+
+
+def enqueue(settings: Settings, numbers: Iterable[int]) -> None:
+    """Queue jobs whose rows are committed. A queue that is away is no failure: the clock asks again."""
+    for number in numbers:
+        try:
+            queue_of(settings).put(number)
+        except Exception as error:  # noqa: BLE001 - each kind of queue has failures of its own
+            _log.warning("job %s could not be queued and waits: %s", number, error)
+            return

@@ -1,0 +1,164 @@
+"""Bytes that become an image: streamed into the image root, checked, and there at once or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from bty_core.errors import BtyError, DigestMismatch, ImageCorrupt
+from bty_core.values import MIB, Digest, size_text
+from bty_web.errors import Conflict, NoRoom
+from bty_web.services import catalog
+from bty_web.settings import Settings
+
+CHUNK = 1 * MIB
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.part-(?P<pid>\d+)-[0-9a-f]{8}")
+_OLD = 86400.0  # seconds after which a partial file is nobody's
+_LOOK_EVERY = 64 * MIB  # bytes between two looks at the free space
+
+
+class Readable(Protocol):
+    """Something that gives bytes, at most `size` of them, and none only at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def free_bytes(settings: Settings) -> int:
+    """Return how much room there is for images, what is to stay free taken off."""
+    found = shutil.disk_usage(settings.image_root).free
+    return max(0, found - settings.upload_reserve_mib * MIB)
+
+
+def receive(
+    settings: Settings,
+    name: str,
+    stream: Readable,
+    *,
+    length: int | None,
+    sha256: str | None = None,
+    replace: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Path:
+    """Take an image from `stream` into the catalog under `name`; return its path.
+
+    `length` is what was promised, in bytes. Nothing is left when it breaks off, is shorter or
+    longer, has another digest, or finds no room. Raises `InvalidField`, `Conflict` where the name is
+    taken, `NoRoom`, `ImageCorrupt`, `DigestMismatch`, and whatever reading raises.
+    """
+    target = settings.image_root / catalog.safe_name(name)
+    wanted = Digest.parse(sha256).hex if sha256 else None
+    if not replace and os.path.lexists(target):
+        raise _taken(name)
+    _room(settings, name, length or 0)
+    partial = target.with_name(f".{name[:200]}.part-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as file:
+            digest, size = _copied(settings, name, stream, file.fileno(), length, progress)
+            os.fsync(file.fileno())
+        if length is not None and size != length:
+            raise ImageCorrupt(
+                f"{name} was cut short: {size} bytes of {length} came", hint="send it again"
+            )
+        if not size:
+            raise ImageCorrupt(f"{name} is empty", hint="choose another file")
+        if wanted is not None and digest != wanted:
+            raise DigestMismatch(
+                f"{name} has another digest than it should: {digest} instead of {wanted}",
+                hint="fetch it again from where it came from",
+            )
+        _place(partial, target, name, replace=replace)
+    except OSError as error:
+        raise _no_room(name) if error.errno == errno.ENOSPC else _unwritable(name, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _copied(
+    settings: Settings,
+    name: str,
+    stream: Readable,
+    handle: int,
+    length: int | None,
+    progress: Callable[[int], None],
+) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size = 0
+    look_at = _LOOK_EVERY
+    while data := stream.read(CHUNK):
+        size += len(data)
+        if length is not None and size > length:
+            raise ImageCorrupt(f"{name} is longer than the {length} bytes that were promised")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        digest.update(data)
+        if size >= look_at:
+            _room(settings, name, 0)
+            look_at = size + _LOOK_EVERY
+        progress(size)
+    return digest.hexdigest(), size
+
+
+def _place(partial: Path, target: Path, name: str, *, replace: bool) -> None:
+    if replace:
+        partial.replace(target)
+    else:
+        try:
+            os.link(partial, target)  # unlike a rename, it never replaces
+        except FileExistsError:
+            raise _taken(name) from None
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _room(settings: Settings, name: str, wanted: int) -> None:
+    free = free_bytes(settings)
+    if wanted > free or not free:
+        raise NoRoom(
+            f"there is no room for {name}: it needs {size_text(wanted)}, {size_text(free)} are free",
+            hint=f"delete images; {settings.upload_reserve_mib} MiB are kept free (upload_reserve_mib)",
+        )
+
+
+def _no_room(name: str) -> NoRoom:
+    return NoRoom(f"the disk became full while {name} came", hint="delete images and send it again")
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"there is an image '{name}' already", hint="delete it first, or replace it")
+
+
+def _unwritable(name: str, error: OSError) -> BtyError:
+    return BtyError(
+        f"{name} cannot be written to the image root: {(error.strerror or str(error)).lower()}",
+        hint="look at the folder's owner and at the disk; bty-web check says what it is",
+    )
+
+
+def sweep(root: Path) -> list[str]:
+    """Remove what died in the middle: partial files whose process has ended, or that are a day old."""
+    removed = []
+    for path in root.glob(".*.part-*"):
+        found = _PARTIAL.fullmatch(path.name)
+        if found is None:
+            continue
+        try:
+            old = time.time() - path.stat().st_mtime > _OLD
+            if old or not Path(f"/proc/{found['pid']}").exists():
+                path.unlink()
+                removed.append(found["name"])
+        except OSError:
+            continue
+    return removed
