@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bty_core.values import MacAddress
+from bty_web.models import Job
+from bty_web.models.words import JobState
 from bty_web.services import groups
 from tests.web.pxe.walk import Boot, add_live_environment
 from tests.web.site import NOW, OPERATOR, Site
@@ -15,6 +17,17 @@ def seed(site: Site) -> None:
     add_live_environment(site)
     site.add_image()
     with site.session() as session:
+        session.add(
+            Job(
+                kind="measure",
+                subject="debian.img",
+                arguments={},
+                state=JobState.DONE,
+                tries=1,
+                asked_by="bty",
+                created_at=NOW,
+            )
+        )
         groups.create(session, "rack 1", "by the window", by=OPERATOR, now=NOW)
     site.add_machine(
         name="alpha", group="rack 1", image="debian.img", target="serial:S5Y1", boot_policy="flash"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bty_web.services import groups
 from tests.web.api.programs import Program
 from tests.web.site import MAC, Site
 
@@ -34,3 +37,20 @@ def test_a_name_that_is_taken_or_cannot_be_is_refused(site: Site) -> None:
     for name in ("", " ", "-", "a/b", "a\nb", "<b>", "x" * 81):
         answer = program.json("POST", "/groups", {"name": name})
         assert (answer.status_code, answer.json["field"]) == (422, "name"), name
+
+
+def test_two_that_take_the_same_name_at_the_same_moment_get_a_conflict(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program.of(site)
+    monkeypatch.setattr(groups, "_free", lambda _session, name, _group: name)  # looked before
+    assert program.json("POST", "/groups", {"name": "one"}).status_code == 201
+    late = program.json("POST", "/groups", {"name": "one"})
+    assert (late.status_code, late.json["detail"], late.json["hint"]) == (
+        409,
+        "something else changed the same thing at the same moment",
+        "ask again",
+    )
+    assert program.get("/groups").json["items"] == [
+        {"name": "one", "description": "", "machines": 0}
+    ]

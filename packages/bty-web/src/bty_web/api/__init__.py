@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask
 
-from bty_web.api import attempts, document, events, groups, machines, operations, settings
+from bty_web.api import (
+    attempts,
+    document,
+    events,
+    groups,
+    images,
+    jobs,
+    live,
+    machines,
+    operations,
+    settings,
+)
 from bty_web.extensions import csrf
 from bty_web.settings import Settings
 
 # Importing a part declares its operations.
-PARTS = (attempts, document, events, groups, machines, settings)
+PARTS = (attempts, document, events, groups, images, jobs, live, machines, settings)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

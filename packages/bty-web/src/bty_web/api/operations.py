@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
 
 from bty_web.api import auth, reading
 from bty_web.api.fields import Answer, Body, Query
+from bty_web.errors import Conflict
 from bty_web.models.words import Scope
 
 PREFIX = "/api/v1"
@@ -53,6 +55,8 @@ class Operation:
         always = {422, 503}
         if self.scope is not None:
             always |= {401, 403}
+        if self.method != "GET":
+            always |= {409}
         if self.body is not None:
             always |= {413, 415}
         if self.stream is not None:
@@ -140,7 +144,13 @@ def _answering(one: Operation) -> Callable[..., Response]:
             given["body"] = reading.body(one.body)
         if one.stream is not None:
             reading.stream(one.stream)
-        return _response(one, one.view(**given))
+        try:
+            return _response(one, one.view(**given))
+        except IntegrityError as error:
+            # What was looked at a moment ago is no longer so: a name was taken, a machine added or removed.
+            raise Conflict(
+                "something else changed the same thing at the same moment", hint="ask again"
+            ) from error
 
     return answer
 

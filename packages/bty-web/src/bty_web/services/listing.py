@@ -11,8 +11,8 @@ from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from bty_web.models import Attempt, Event, Group, Mac, Machine
-from bty_web.models.words import UNDER_WAY, Policy, State
+from bty_web.models import Attempt, Event, Group, Image, Job, Mac, Machine
+from bty_web.models.words import UNDER_WAY, ImageState, JobState, Policy, State
 
 T = TypeVar("T")
 MOST = 500  # rows of one page
@@ -188,4 +188,46 @@ def events(
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     size, number = _bounds(number, size, total)
     query = query.order_by(Event.id.desc()).limit(size).offset((number - 1) * size)
+    return Page(list(session.scalars(query)), total, number, size)
+
+
+def images(
+    session: Session,
+    *,
+    search: str | None = None,
+    state: ImageState | None = None,
+    number: int = 1,
+    size: int = 50,
+) -> Page[Image]:
+    """Return one page of images by name."""
+    query = select(Image)
+    for word in (search or "").split()[:8]:
+        like = f"%{_escaped(word)}%"
+        columns = [Image.name, Image.description, Image.format, Image.sha256]
+        query = query.where(or_(*(column.ilike(like, escape="\\") for column in columns)))
+    if state is not None:
+        query = query.where(Image.state == state)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    size, number = _bounds(number, size, total)
+    query = query.order_by(Image.name).limit(size).offset((number - 1) * size)
+    return Page(list(session.scalars(query)), total, number, size)
+
+
+def jobs(
+    session: Session,
+    *,
+    kind: str | None = None,
+    state: JobState | None = None,
+    number: int = 1,
+    size: int = 50,
+) -> Page[Job]:
+    """Return one page of background work, the newest first."""
+    query = select(Job)
+    if kind:
+        query = query.where(Job.kind == kind)
+    if state is not None:
+        query = query.where(Job.state == state)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    size, number = _bounds(number, size, total)
+    query = query.order_by(Job.id.desc()).limit(size).offset((number - 1) * size)
     return Page(list(session.scalars(query)), total, number, size)
