@@ -18,10 +18,10 @@ COMMANDS = list(commands_of(build_parser()))
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    assert COMMANDS == [
+    assert [
         *("serve", "worker", "init", "passwd", "token", "check", "import", "probe"),
         *("backup", "restore"),
-    ]
+    ] == COMMANDS
     assert all(map(command, COMMANDS))
 
 

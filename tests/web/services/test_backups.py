@@ -100,7 +100,7 @@ def test_a_backup_comes_back_as_it_was(lived: Site, tmp_path: Path) -> None:
     assert len(rows(lived.engine)["images"]) == 2
 
 
-class unordered(list[str]):  # noqa: N801
+class unordered(list[str]):
     """A list that is equal to each other order of itself."""
 
     def __eq__(self, other: object) -> bool:
@@ -226,5 +226,3 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(
 
     with pytest.raises(WriteFailed, match="cannot be written: No such file or directory"):
         backups.make(sqlite_settings, tmp_path / "no" / "bty.tar.gz", now=NOW)
-
-

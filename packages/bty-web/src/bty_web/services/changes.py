@@ -12,7 +12,11 @@ from sqlalchemy.orm import Session
 from bty_web.models import Event, Image, Job, Machine
 
 MOST = 1000  # rows of one table that are told one by one
-_FOLLOWED = {"machines": Machine, "images": Image, "jobs": Job}
+_FOLLOWED: Mapping[str, type[Machine | Image | Job]] = {
+    "machines": Machine,
+    "images": Image,
+    "jobs": Job,
+}
 # Nothing is left of what was removed, except its event.
 _REMOVALS = {"machine.removed": "machines", "image.deleted": "images"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +36,7 @@ def since(session: Session, stamp: int) -> Changes:
     vague: set[str] = set()
     for topic, table in _FOLLOWED.items():
         query = select(table.id, table.changed).where(table.changed > stamp).limit(MOST + 1)
-        found = {number: changed for number, changed in session.execute(query)}
+        found = {row.id: row.changed for row in session.execute(query)}
         if len(found) > MOST:
             vague.add(topic)
         rows[topic] = found

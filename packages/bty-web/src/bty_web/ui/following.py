@@ -22,7 +22,9 @@ from bty_web.stopping import STOPPING
 EVERY = 1.0  # seconds between two looks
 # A row is stamped before its transaction ends: what is stamped earlier may be seen later.
 OVERLAP = 5_000_000  # microseconds
-MOST_IDS = 500  # of one topic in one message; beyond, the page is told that anything may have changed
+MOST_IDS = (
+    500  # of one topic in one message; beyond, the page is told that anything may have changed
+)
 
 Hints = Mapping[str, frozenset[int]]  # by topic; no ids: anything may have changed
 
