@@ -7,10 +7,22 @@ from werkzeug.wrappers import Response
 
 from bty_web.extensions import login as logins
 from bty_web.settings import Settings
-from bty_web.ui import dashboard, events, filters, login, navigation, stream
+from bty_web.ui import (
+    bulk,
+    dashboard,
+    deeds,
+    events,
+    filters,
+    groups,
+    login,
+    machine,
+    machines,
+    navigation,
+    stream,
+)
 from bty_web.ui.blueprint import bp
 
-__all__ = ["dashboard", "events", "login", "stream"]
+__all__ = ["bulk", "dashboard", "deeds", "events", "groups", "login", "machine", "machines"]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
