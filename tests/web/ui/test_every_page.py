@@ -125,7 +125,9 @@ def test_all_labels_and_names_are_there(hostile: Browser) -> None:
         page = hostile.get(path)
         labelled = {label.get("for") for label in page.select("label[for]")}
         for one in page.select("input:not([type=hidden]), select, textarea"):
-            named = one.get("id") in labelled or one.has_attr("aria-label") or one.find_parent("label")
+            named = (
+                one.get("id") in labelled or one.has_attr("aria-label") or one.find_parent("label")
+            )
             assert named, (path, str(one))
         ids = [one["id"] for one in page.select("[id]")]
         assert len(ids) == len(set(ids)), path

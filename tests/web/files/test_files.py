@@ -1,0 +1,177 @@
+"""Files over HTTP: whole, in part, and never another one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from bty_web.models import Image
+from bty_web.services import catalog
+from bty_web.services.served_files import open_below
+from tests.web.site import Site
+
+CONTENT = bytes(range(256)) * 20
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+HOSTILE = [
+    "../secret",
+    "..%2fsecret",
+    "%2e%2e/secret",
+    "link.img",
+    "folder",
+    "fifo.img",
+    ".hidden",
+    "none.img",
+    "a.img%00",
+    "a.img/",
+]
+
+
+@pytest.fixture
+def served(site: Site) -> Site:
+    """One image with a row, and everything else that may lie in a folder."""
+    root = site.settings.image_root
+    (root / "a.img").write_bytes(CONTENT)
+    (root.parent / "secret").write_text("password")
+    (root / ".hidden").write_text("hidden")
+    (root / "link.img").symlink_to(root.parent / "secret")
+    (root / "folder").mkdir()
+    os.mkfifo(root / "fifo.img")
+    stamp = catalog.stamp(os.stat(root / "a.img"))
+    site.add_image("a.img", size_bytes=len(CONTENT), stamp=stamp, sha256=DIGEST)
+    for name in ("link.img", "folder", "fifo.img", ".hidden"):
+        site.add_image(name)
+    version = site.settings.boot_dir / "1.0"
+    version.mkdir()
+    (version / "vmlinuz").write_bytes(CONTENT)
+    (version / "link").symlink_to(root.parent / "secret")
+    (site.settings.tftp_root / "snponly.efi").write_bytes(b"MZ")
+    return site
+
+
+def get(site: Site, path: str = "/images/a.img", **headers: str) -> TestResponse:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return site.client.get(path, headers=sent, buffered=True)
+
+
+@pytest.mark.parametrize("path", ["/images/a.img", "/boot/1.0/vmlinuz"])
+def test_the_whole_file(served: Site, path: str) -> None:
+    answer = get(served, path)
+    assert answer.status_code == 200
+    assert answer.data == CONTENT
+    assert answer.headers["Content-Length"] == str(len(CONTENT))
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert answer.mimetype == "application/octet-stream"
+    head = served.client.head(path)
+    assert head.data == b""
+    for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges"):
+        assert head.headers[name] == answer.headers[name]
+
+
+def test_the_tag_is_the_digest_of_what_was_measured(served: Site) -> None:
+    assert get(served).headers["ETag"] == f'"{DIGEST}"'
+    (served.settings.image_root / "a.img").write_bytes(b"another")
+    assert DIGEST not in get(served).headers["ETag"]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=st.integers(0, 6000), last=st.none() | st.integers(0, 6000))
+def test_a_part_is_what_a_slice_is(served: Site, first: int, last: int | None) -> None:
+    answer = get(served, Range=f"bytes={first}-{'' if last is None else last}")
+    if last is not None and last < first:
+        assert answer.status_code == 200  # no range: ignored
+        return
+    if first >= len(CONTENT):
+        assert answer.status_code == 416
+        assert answer.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+        return
+    expected = CONTENT[first : None if last is None else last + 1]
+    assert (answer.status_code, answer.data) == (206, expected)
+    assert answer.headers["Content-Length"] == str(len(expected))
+    end = first + len(expected) - 1
+    assert answer.headers["Content-Range"] == f"bytes {first}-{end}/{len(CONTENT)}"
+
+
+def test_other_ranges(served: Site) -> None:
+    assert get(served, Range="bytes=-10").data == CONTENT[-10:]
+    assert get(served, Range="bytes=-100000").data == CONTENT
+    assert get(served, Range="bytes=0-1,5-6").status_code == 200
+    assert get(served, Range="lines=0-1").status_code == 200
+    assert get(served, Range="rubbish").status_code == 200
+    assert served.client.head("/images/a.img", headers={"Range": "bytes=0-9"}).status_code == 206
+
+
+def test_if_range_means_this_very_content(served: Site) -> None:
+    whole = get(served)
+    for version, status in (
+        (whole.headers["ETag"], 206),
+        (whole.headers["Last-Modified"], 206),
+        ('"another"', 200),
+        (f"W/{whole.headers['ETag']}", 200),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 200),
+        ("rubbish", 200),
+    ):
+        assert get(served, Range="bytes=0-9", If_Range=version).status_code == status
+
+
+def test_what_has_not_changed_is_not_sent(served: Site) -> None:
+    whole = get(served)
+    assert get(served, If_None_Match=whole.headers["ETag"]).status_code == 304
+    assert get(served, If_Modified_Since=whole.headers["Last-Modified"]).status_code == 304
+    assert get(served, If_None_Match='"another"').status_code == 200
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_else_is_served(served: Site, name: str) -> None:
+    for path in (f"/images/{name}", f"/boot/{name}", f"/boot/1.0/{name}", "/boot/1.0/link"):
+        for method in (served.client.get, served.client.head):
+            answer = method(path)
+            assert answer.status_code in (404, 308), path
+            assert b"password" not in answer.data
+    assert get(served, "/images/none.img").mimetype == "application/problem+json"
+
+
+def test_programs_for_firmware_come_from_the_tftp_folder(served: Site) -> None:
+    assert get(served, "/boot/snponly.efi").data == b"MZ"
+    assert get(served, "/boot/x/snponly.efi").status_code == 404
+
+
+def test_a_file_that_becomes_shorter_breaks_the_connection_off(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    file = open_below(tmp_path, ["x"])
+    file.end = len(CONTENT)
+    os.truncate(tmp_path / "x", 10)
+    with pytest.raises(ConnectionAbortedError):
+        file.close()
+    assert file.closed
+
+
+def test_what_was_opened_is_sent_even_if_it_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    with open_below(tmp_path, ["x"]) as file:
+        file.end = len(CONTENT)
+        (tmp_path / "y").write_bytes(b"new")
+        (tmp_path / "y").replace(tmp_path / "x")
+        assert file.read() == CONTENT
+
+
+def test_the_catalog(served: Site) -> None:
+    with served.session() as session:
+        for image in session.query(Image).filter(Image.name != "a.img"):
+            session.delete(image)
+    (entry,) = get(served, "/images", Host="10.0.0.2:8080").get_json()
+    assert entry == {
+        "name": "a.img",
+        "url": "http://10.0.0.2:8080/images/a.img",
+        "format": "raw",
+        "sha256": DIGEST,
+        "size_bytes": len(CONTENT),
+        "virtual_size_bytes": 1000,
+        "disk_sha256": None,
+        "description": None,
+    }
