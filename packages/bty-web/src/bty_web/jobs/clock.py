@@ -15,7 +15,17 @@ from bty_web.database import working
 from bty_web.jobs import queue
 from bty_web.models import Attempt, LoginFailure
 from bty_web.models.words import OVER
-from bty_web.services import attempts, clock, history, jobs, preferences, scanning, uploads, users
+from bty_web.services import (
+    attempts,
+    clock,
+    history,
+    jobs,
+    live_install,
+    preferences,
+    scanning,
+    uploads,
+    users,
+)
 from bty_web.settings import Settings
 
 EVERY = 2.0  # seconds
@@ -87,6 +97,7 @@ class Clock:
 
     def _clean(self) -> bool:
         uploads.sweep(self.settings.image_root)
+        live_install.sweep(self.settings.boot_dir)
         now = clock.now()
         with working(self.engine) as session:
             days = preferences.effective(session, self.settings).event_days
