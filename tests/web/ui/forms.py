@@ -76,3 +76,10 @@ def words(tag: Tag | None) -> str:
     """Return the text of a tag, blanks made one."""
     assert tag is not None
     return " ".join(tag.get_text(" ").split())
+
+
+def value(found: BeautifulSoup, selector: str) -> str:
+    """Return the value of a field or option."""
+    tag = found.select_one(selector)
+    assert tag is not None, selector
+    return str(tag.get("value"))

@@ -7,10 +7,30 @@ from werkzeug.wrappers import Response
 
 from bty_web.extensions import login as logins
 from bty_web.settings import Settings
-from bty_web.ui import dashboard, events, filters, login, navigation, stream
+from bty_web.ui import (
+    account,
+    dashboard,
+    events,
+    filters,
+    login,
+    navigation,
+    proxy_dhcp,
+    settings,
+    stream,
+    tokens,
+)
 from bty_web.ui.blueprint import bp
 
-__all__ = ["dashboard", "events", "login", "stream"]
+__all__ = [
+    "account",
+    "dashboard",
+    "events",
+    "login",
+    "proxy_dhcp",
+    "settings",
+    "stream",
+    "tokens",
+]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
