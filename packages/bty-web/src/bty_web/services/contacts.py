@@ -26,7 +26,7 @@ from bty_web.services.contact_rows import Database
 from bty_web.services.machines import Seen
 
 _TRIES = 20  # a contact that loses against another change looks again
-_FLASHING = frozenset({Policy.FLASH, Policy.FLASH_ONCE, Policy.FLASH_CYCLE})
+FLASHING = frozenset({Policy.FLASH, Policy.FLASH_ONCE, Policy.FLASH_CYCLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ def _known(database: Database, machine: Any) -> _Known:
     rows: list[Any] = []
     if machine.attempt_id:
         rows = contact_rows.newest_attempts(database, machine.id, machine.revision)
-    flashing = machine.boot_policy in _FLASHING or machine.reflash_armed_at is not None
+    flashing = machine.boot_policy in FLASHING or machine.reflash_armed_at is not None
     facts = Facts(
         policy=machine.boot_policy,
         revision=machine.revision,
@@ -235,18 +235,28 @@ def obstacle(session: Session, machine: Machine) -> str | None:
 
 
 def _obstacle(machine: Any) -> str | None:
-    if machine.image is None:
-        return "no image is assigned"
-    if machine.image_state is None:
-        return f"the image {machine.image} is no longer in the catalog"
-    if machine.image_state is ImageState.MEASURING:
-        return f"the image {machine.image} is not measured yet"
-    if machine.image_state is ImageState.BROKEN:
-        return f"the image {machine.image} cannot be used: {machine.image_message}"
+    why = image_obstacle(machine.image, machine.image_state, machine.image_message)
+    if why is not None:
+        return why
     if machine.target is None:
         return "no target disk is chosen"
     inventory = json.loads(machine.inventory) if machine.inventory else None
     return targets.why_not(inventory, machine.target)
+
+
+def image_obstacle(name: str | None, state: ImageState | None, message: str | None) -> str | None:
+    """Return why an assigned image cannot be flashed, or None; `state` is None where it is gone."""
+    if name is None:
+        return "no image is assigned"
+    match state:
+        case None:
+            return f"the image {name} is no longer in the catalog"
+        case ImageState.MEASURING:
+            return f"the image {name} is not measured yet"
+        case ImageState.BROKEN:
+            return f"the image {name} cannot be used: {message}"
+        case ImageState.READY:
+            return None
 
 
 def plan(

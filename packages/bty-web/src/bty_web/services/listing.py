@@ -87,6 +87,12 @@ def machine_ids(session: Session, wanted: MachineFilter) -> list[int]:
     return list(session.scalars(found))
 
 
+def titles(session: Session, ids: Sequence[int]) -> list[str]:
+    """Return what people call these machines."""
+    query = select(func.coalesce(Machine.name, Machine.mac).label("title"))
+    return list(session.scalars(query.where(Machine.id.in_(ids)).order_by("title")))
+
+
 def machine_row(session: Session, number: int) -> MachineRow | None:
     """Return the row of one machine, or None."""
     row = session.execute(_machines(MachineFilter()).where(Machine.id == number)).first()

@@ -110,6 +110,17 @@ def add(
     return machine
 
 
+def add_by_hand(
+    session: Session, mac: MacAddress, *, policy: Policy, by: Actor, now: datetime
+) -> Machine:
+    """Add a machine that has not shown itself yet; raise `Conflict` where one has `mac`."""
+    if find(session, mac) is not None:
+        raise Conflict(f"{mac} belongs to a machine that is there already")
+    machine = add(session, mac, policy=policy, now=now)
+    record(session, "machine.added", "was added by hand", by=by, now=now, machine=machine)
+    return machine
+
+
 def _bounded(session: Session, address: str | None, now: datetime) -> None:
     made = session.scalar(
         select(func.count())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from bty_core.disks.select import Key, Selector, choose
+from bty_core.disks.select import Condition, Key, Selector, choose, describe
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.wire.fields import InvalidField
 from bty_core.wire.reports import DiskReport, InventoryReport
@@ -14,14 +15,70 @@ from bty_core.wire.reports import DiskReport, InventoryReport
 _LINKS = "/dev/disk/"
 
 
-def disks_of(inventory: Mapping[str, Any] | None) -> tuple[DiskReport, ...] | None:
-    """Return the disks of a kept inventory, or None where there is none that can be read."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A disk of the last inventory, and a selector that names it."""
+
+    disk: DiskReport
+    selector: str
+    lasting: bool  # it means this disk whatever the order in which disks are found
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a selector means, as far as the last inventory tells."""
+
+    message: str
+    disk: DiskReport | None = None
+    error: BtyError | None = None
+
+
+def inventory_of(inventory: Mapping[str, Any] | None) -> InventoryReport | None:
+    """Return a kept inventory, or None where there is none that can be read."""
     if inventory is None:
         return None
     try:
-        return InventoryReport.from_wire(inventory).disks
+        return InventoryReport.from_wire(inventory)
     except InvalidField:
         return None
+
+
+def disks_of(inventory: Mapping[str, Any] | None) -> tuple[DiskReport, ...] | None:
+    """Return the disks of a kept inventory, or None where there is none that can be read."""
+    found = inventory_of(inventory)
+    return found.disks if found else None
+
+
+def choices(inventory: Mapping[str, Any] | None) -> list[Choice]:
+    """Return the disks of a kept inventory, each with a selector that names it and no other."""
+    disks = disks_of(inventory) or ()
+    found: list[Choice] = []
+    for disk in disks:
+        conditions = [Condition(Key.PATH, str(disk.path))]
+        if disk.wwn:
+            conditions.insert(0, Condition(Key.WWN, disk.wwn))
+        if disk.serial:
+            conditions.insert(0, Condition(Key.SERIAL, disk.serial))
+        for condition in conditions:
+            if Selector((condition,)).filter(disks) == [disk]:
+                found.append(Choice(disk, str(condition), condition.key is not Key.PATH))
+                break
+    return found
+
+
+def preview(inventory: Mapping[str, Any] | None, text: str) -> Preview | None:
+    """Return what `text` means on a machine, for whoever types it; None for an empty text."""
+    if not text:
+        return None
+    try:
+        disk = match(inventory, text)
+    except BtyError as error:
+        return Preview(error.message, error=error)
+    if disk is not None:
+        return Preview(describe(disk), disk)
+    if disks_of(inventory) is None:
+        return Preview("the machine has not shown its disks yet: it decides when it boots")
+    return Preview("only the machine itself can tell: it decides when it boots")
 
 
 def parse(text: str) -> Selector:

@@ -9,10 +9,15 @@ from bty_web.extensions import login as logins
 from bty_web.settings import Settings
 from bty_web.ui import (
     account,
+    bulk,
     dashboard,
+    deeds,
     events,
     filters,
+    groups,
     login,
+    machine,
+    machines,
     navigation,
     proxy_dhcp,
     settings,
@@ -23,12 +28,16 @@ from bty_web.ui.blueprint import bp
 
 __all__ = [
     "account",
+    "bulk",
     "dashboard",
+    "deeds",
     "events",
+    "groups",
     "login",
+    "machine",
+    "machines",
     "proxy_dhcp",
     "settings",
-    "stream",
     "tokens",
 ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from flask import Flask
 
 from bty_core.values import size_text
+from bty_web.models import Attempt
 from bty_web.services import clock
 
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"))
@@ -18,6 +20,8 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(rate, "rate")
     app.add_template_filter(ago, "ago")
     app.add_template_filter(duration, "duration")
+    app.add_template_filter(seconds_left, "seconds_left")
+    app.add_template_filter(zipped, "zipped")
 
 
 def size(value: int | None) -> str:
@@ -56,3 +60,15 @@ def ago(at: datetime | None) -> str:
             return f"{int(seconds // unit)} {name} ago"
     days = int(seconds // 86400)
     return f"{days} day{'s' if days != 1 else ''} ago" if days < 60 else at.strftime("%Y-%m-%d")
+
+
+def zipped(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Return choices whose text is their value."""
+    return [(word, word) for word in words]
+
+
+def seconds_left(attempt: Attempt) -> float | None:
+    """Return how long an attempt goes on at its present rate; None where nobody can know."""
+    if not attempt.total_bytes or not attempt.bytes_per_second:
+        return None
+    return max(attempt.total_bytes - attempt.disk_bytes, 0) / attempt.bytes_per_second

@@ -70,7 +70,7 @@
       if (only && topic === "machines" && ids.length && !ids.includes(Number(only))) continue;
       const shown = part.querySelector("[data-machine]") === null || ids.length === 0 ||
         ids.some((id) => part.querySelector(`[data-machine="${id}"]`) !== null);
-      later(part, shown ? AT_MOST_EVERY : FAR_EVERY);
+      later(part, shown ? Number(part.dataset.liveEvery) || AT_MOST_EVERY : FAR_EVERY);
     }
   }
 

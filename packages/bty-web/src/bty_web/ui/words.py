@@ -1,0 +1,22 @@
+"""What the words of an assignment mean, in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bty_core.wire.plan import ProvisioningMode
+from bty_web.models.words import Policy
+
+POLICIES: Mapping[Policy, str] = {
+    Policy.LOCAL: "boots its own disk, every time",
+    Policy.TUI: "shows the wizard: a person at its console chooses image and disk",
+    Policy.FLASH: "is flashed at every network boot",
+    Policy.FLASH_ONCE: "is flashed once for this assignment, then boots its own disk",
+    Policy.FLASH_CYCLE: "is flashed, boots its own disk once, and is flashed again at the boot after that",
+}
+PROVISIONING: Mapping[ProvisioningMode, str] = {
+    ProvisioningMode.NONE: "the disk holds the image as it is",
+    ProvisioningMode.CLOUD_INIT: "cloud-init gets user-data",
+    ProvisioningMode.CIJOE: "a CIJOE workflow runs on the disk that was written",
+    ProvisioningMode.CIJOE_ONLINE: "a CIJOE workflow runs against the machine once it has booted",
+}
