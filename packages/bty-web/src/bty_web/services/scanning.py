@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -117,6 +117,21 @@ def reconcile(session: Session, listing: Listing, now: datetime) -> list[int]:
             queued += _measured_by(session, name, found, now)
     session.flush()
     return queued
+
+
+def adopt(session: Session, root: Path, name: str, now: datetime) -> list[int]:
+    """Take a file that was just placed, whole, into the catalog at once; return the jobs to queue."""
+    found = look(root).files.get(name)
+    if found is None:
+        return []
+    listing = replace(found, settled=found.size > 0)
+    image = session.scalar(select(Image).where(Image.name == name))
+    if image is not None and image.stamp != listing.stamp:
+        _is_another(session, image, listing)
+    elif image is None:
+        session.add(_new(listing, now))
+    session.flush()
+    return _measured_by(session, name, listing, now)
 
 
 def _new(found: Found, now: datetime) -> Image:
