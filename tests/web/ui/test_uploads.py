@@ -128,6 +128,12 @@ def test_two_hundred_megabytes_pass_through_a_few_of_memory() -> None:
     assert peak < 4 * MIB
 
 
+def test_a_part_with_nothing_in_it_may_do_without_its_empty_line() -> None:
+    bare = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="sha256"\r\n\r\n'.encode()
+    form = FormUpload(Dribble(bare + head(a="b") + b"x" + TRAILER, 7), BOUNDARY)
+    assert (form.fields, whole(form)) == ({"sha256": "", "a": "b"}, b"x")
+
+
 @pytest.mark.parametrize("cut", [10, 100, 190, -3])
 def test_a_torn_body_is_said(cut: int) -> None:
     body = (head(csrf_token="t") + b"x" * 100 + TRAILER)[:cut]

@@ -20,11 +20,12 @@ from bty_web.dhcp.interfaces import Interface, interfaces
 from bty_web.dhcp.values import ProxyDhcp, UefiProgram
 from bty_web.errors import Conflict
 from bty_web.extensions import db, writing
+from bty_web.jobs import queue
 from bty_web.models import Job
 from bty_web.models.words import JobState
 from bty_web.problems import status_of
 from bty_web.security import login_required, person
-from bty_web.services import preferences
+from bty_web.services import jobs, preferences
 from bty_web.services.clock import now
 from bty_web.services.history import record
 from bty_web.settings import Settings
@@ -208,19 +209,8 @@ def proxy_dhcp_probe() -> Response:
         )
         if running is not None:
             raise Conflict("a test is under way already", hint="it takes a few seconds")
-        job = Job(
-            kind="probe",
-            subject=interface,
-            arguments={"interface": interface},
-            asked_by=person().name,
-            created_at=now(),
-        )
-        session.add(job)
-        session.flush()
-        number = job.id
-    from bty_web.jobs import queue
-
-    queue.enqueue(security.process_settings(), number)
+        number = jobs.add(session, "probe", interface, {}, by=person(), now=now()).id
+    queue.enqueue(security.process_settings(), [number])
     return redirect(url_for("ui.proxy_dhcp", _anchor="test"))
 
 

@@ -69,14 +69,19 @@ class FormUpload:
         raise InvalidField("form", f"the form has more than {MOST_PARTS} fields")
 
     def _headers(self) -> tuple[str, str | None]:
-        """Return the name of a part, and the name of its file where it is one."""
-        self._until(b"\r\n", MOST_HEADER, "form")
+        """Return the name of a part, and the name of its file where it is one; go to its first byte."""
         found: tuple[str, str | None] = ("", None)
-        while line := self._until(b"\r\n", MOST_HEADER, "form"):
+        for line in self._until(b"\r\n\r\n", MOST_HEADER, "form").split(b"\r\n"):
             title, _, rest = line.decode("utf-8", "replace").partition(":")
             if title.strip().lower() == "content-disposition":
                 options = parse_options_header(rest.strip())[1]
                 found = (options.get("name", ""), options.get("filename"))
+        # A part with nothing in it may do without the empty line: then this is the delimiter's.
+        self._buffer[:0] = b"\r\n"
+        while len(self._buffer) < len(self._delimiter):
+            self._fill()
+        if not self._buffer.startswith(self._delimiter):
+            del self._buffer[:2]
         return found
 
     def _advance(self) -> None:
