@@ -29,8 +29,7 @@ LOG = "\n".join(f"12:03:{second:02d} writing {second * 100} MB" for second in ra
 def seed(session: Session, count: int = 2000, now: datetime | None = None) -> None:
     """Put `count` machines into an empty database, always the same ones."""
     chance, now = random.Random(1), now or datetime.now(UTC)
-    for name, state in IMAGES:
-        session.add(_image(name, state, now))
+    session.add_all([_image(name, state, now) for name, state in IMAGES])
     groups = [Group(name=name, description=f"what stands in {name}") for name in GROUPS]
     session.add_all(groups)
     session.flush()
@@ -105,7 +104,7 @@ def inventory(number: int) -> dict[str, Any]:
                 "removable": False,
             },
         ],
-        "nics": [{"name": "eno1", "mac": mac(number)}, {"name": "eno2", "mac": mac(number, 0x53)}],
+        "nics": [{"name": "eno1", "mac": mac(number)}, {"name": "eno2", "mac": mac(number, 0x56)}],
         "cpu": "AMD EPYC 4344P 8-Core Processor",
         "memory_bytes": 64 * 2**30,
         "firmware": "uefi",

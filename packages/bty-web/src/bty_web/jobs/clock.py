@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
 from bty_web.database import working
 from bty_web.jobs import queue
-from bty_web.models import Attempt, LoginFailure, Machine
+from bty_web.models import Attempt, LoginFailure
 from bty_web.models.words import OVER
 from bty_web.services import attempts, clock, history, jobs, preferences, scanning, uploads, users
 from bty_web.settings import Settings
@@ -99,14 +99,14 @@ class Clock:
 
 def _forget_attempts(session: Session) -> None:
     """Keep the newest attempts of each machine."""
-    for number in session.scalars(select(Machine.id)).all():
+    many = select(Attempt.machine_id).group_by(Attempt.machine_id)
+    for number in session.scalars(many.having(func.count() > KEPT_ATTEMPTS)).all():
         mine = select(Attempt.id).where(Attempt.machine_id == number).order_by(Attempt.id.desc())
-        oldest = session.scalar(mine.offset(KEPT_ATTEMPTS).limit(1))
-        if oldest is not None:
-            session.execute(
-                delete(Attempt).where(
-                    Attempt.machine_id == number,
-                    Attempt.id <= oldest,
-                    Attempt.state.in_([*OVER]),
-                )
+        newest = session.scalars(mine.limit(KEPT_ATTEMPTS)).all()
+        session.execute(
+            delete(Attempt).where(
+                Attempt.machine_id == number,
+                Attempt.id < newest[-1],
+                Attempt.state.in_([*OVER]),
             )
+        )

@@ -4,7 +4,7 @@
 
   const KEPT = "bty-theme";
   const NEXT = { "": "dark", dark: "light", light: "" };
-  const WORDS = { "": "as the system", dark: "dark", light: "light" };
+  const WORDS = { "": "auto", dark: "dark", light: "light" };
 
   function kept() {
     try {
@@ -20,7 +20,7 @@
     else delete document.documentElement.dataset.theme;
     for (const button of document.querySelectorAll("[data-theme-toggle]")) {
       button.hidden = false;
-      button.textContent = `Colours: ${WORDS[theme]}`;
+      button.textContent = `Theme: ${WORDS[theme]}`;
     }
   }
 
