@@ -1,4 +1,4 @@
-"""Servers with settings of their own."""
+"""Servers with settings of their own, and one with somebody who has logged in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import pytest
 from bty_web.extensions import db
 from bty_web.settings import Settings
 from tests.web.site import Site, make_site
+from tests.web.ui.pages import Browser
 
 SiteOf: TypeAlias = Callable[[Settings], Site]
+
+
+@pytest.fixture
+def browser(site: Site) -> Browser:
+    """A person who has logged in, at a browser that runs no scripts."""
+    site.log_in()
+    return Browser(site)
 
 
 @pytest.fixture
