@@ -12,8 +12,9 @@ from tests.web.site import Site
 
 def read(answer: TestResponse, status: int = 200) -> BeautifulSoup:
     """Return the page that was answered."""
-    assert answer.status_code == status, answer.get_data(as_text=True)[:2000]
-    return BeautifulSoup(answer.get_data(as_text=True), "html.parser")
+    found = BeautifulSoup(answer.get_data(as_text=True), "html.parser")
+    assert answer.status_code == status, words(found.find("main") or found)[:1000]
+    return found
 
 
 def page(site: Site, path: str, status: int = 200) -> BeautifulSoup:
@@ -68,7 +69,8 @@ def send(site: Site, path: str, found: Tag, **filled: Any) -> TestResponse:
 
 def follow(site: Site, answer: TestResponse) -> BeautifulSoup:
     """Return the page that an answer leads to."""
-    assert answer.status_code == 302, answer.get_data(as_text=True)[:2000]
+    if answer.status_code != 302:
+        read(answer, 302)
     return page(site, answer.location)
 
 
@@ -76,3 +78,10 @@ def words(tag: Tag | None) -> str:
     """Return the text of a tag, blanks made one."""
     assert tag is not None
     return " ".join(tag.get_text(" ").split())
+
+
+def value(found: BeautifulSoup, selector: str) -> str:
+    """Return the value of a field or option."""
+    tag = found.select_one(selector)
+    assert tag is not None, selector
+    return str(tag.get("value"))

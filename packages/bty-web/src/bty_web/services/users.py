@@ -67,6 +67,17 @@ def set_password(session: Session, name: str, password: str, *, by: Actor, now: 
     return user
 
 
+def end_sessions(session: Session, name: str, *, by: Actor, now: datetime) -> None:
+    """Log a user out everywhere; the password stays. Raises `NotFound`."""
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise NotFound(f"there is no user '{name}'")
+    user.login_serial = secrets.token_hex(16)
+    told = f"{name} was logged out everywhere"
+    record(session, "user.sessions", told, by=by, now=now, subject=name)
+    session.flush()
+
+
 def _hash(password: str) -> str:
     if len(password) < SHORTEST:
         raise InvalidField("password", f"a password has at least {SHORTEST} characters")

@@ -8,21 +8,40 @@ from werkzeug.wrappers import Response
 from bty_web.extensions import login as logins
 from bty_web.settings import Settings
 from bty_web.ui import (
+    account,
     bulk,
     dashboard,
     deeds,
     events,
     filters,
     groups,
+    images,
     login,
     machine,
     machines,
     navigation,
+    proxy_dhcp,
+    settings,
     stream,
+    tokens,
 )
 from bty_web.ui.blueprint import bp
 
-__all__ = ["bulk", "dashboard", "deeds", "events", "groups", "login", "machine", "machines"]
+__all__ = [
+    "account",
+    "bulk",
+    "dashboard",
+    "deeds",
+    "events",
+    "groups",
+    "images",
+    "login",
+    "machine",
+    "machines",
+    "proxy_dhcp",
+    "settings",
+    "tokens",
+]
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import BinaryIO, ParamSpec, Protocol, TypeVar, cast
 
 from flask import request
 from flask_wtf.csrf import CSRFError, validate_csrf
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from werkzeug.http import parse_options_header
 
 from bty_core.wire.fields import InvalidField
 from bty_web.extensions import csrf
@@ -17,6 +17,7 @@ R = TypeVar("R")
 
 CHUNK = 256 * 1024
 MOST_FIELD = 4096  # bytes of one field, which are names and digests
+MOST_HEADER = 8192
 MOST_PARTS = 16
 HEADER = "X-CSRFToken"
 
@@ -31,59 +32,99 @@ class Source(Protocol):
 class FormUpload:
     """A ``multipart/form-data`` body: `fields` are those that stand before the file, `read` gives the file."""
 
+    # Not werkzeug's decoder: when a piece of the body ends between the two last hyphens, it takes a part of the
+    # line break before them for a byte of the file (3.1.9).
+
     def __init__(self, body: Source, boundary: str) -> None:
         self.fields: dict[str, str] = {}
         self.filename = ""
         self._body = body
-        self._decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MOST_PARTS)
+        self._delimiter = b"\r\n--" + boundary.encode("latin-1")
+        # The first delimiter may stand at the very beginning.
+        self._buffer = bytearray(b"\r\n")
         self._pending = b""
         self._more = False
         self._start()
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Return at most `size` bytes of the file, none at its end; raise `InvalidField` for a torn body."""
-        while not self._pending and self._more:
-            event = self._event()
-            if isinstance(event, Data):
-                self._pending, self._more = bytes(event.data), event.more_data
-        if size < 0:
-            size = CHUNK
+        while self._more and not self._pending:
+            self._advance()
+        size = CHUNK if size < 0 else size
         piece, self._pending = self._pending[:size], self._pending[size:]
         return piece
 
     def _start(self) -> None:
         """Read up to the first byte of the file, or to the end where there is no file."""
-        name, value = "", b""
-        while True:
-            event = self._event()
-            match event:
-                case File(filename=filename):
-                    self.filename, self._more = filename or "", True
-                    return
-                case Field(name=name):
-                    value = b""
-                case Data(data=data, more_data=more):
-                    value += bytes(data)
-                    if len(value) > MOST_FIELD:
-                        raise InvalidField(name, f"'{name[:40]}' is too long")
-                    if not more:
-                        self.fields[name] = value.decode("utf-8", "replace")
-                case Epilogue():
-                    return
-                case _:
-                    continue
+        self._until(self._delimiter, MOST_HEADER, "form")
+        for _ in range(MOST_PARTS):
+            if self._last():
+                return
+            name, filename = self._headers()
+            if filename is not None:
+                self.filename, self._more = filename, True
+                return
+            value = self._until(self._delimiter, MOST_FIELD, name)
+            self.fields[name] = value.decode("utf-8", "replace")
+        raise InvalidField("form", f"the form has more than {MOST_PARTS} fields")
 
-    def _event(self) -> object:
-        try:
-            while isinstance(event := self._decoder.next_event(), NeedData):
-                self._decoder.receive_data(self._body.read(CHUNK) or None)
-        except ValueError:
+    def _headers(self) -> tuple[str, str | None]:
+        """Return the name of a part, and the name of its file where it is one; go to its first byte."""
+        found: tuple[str, str | None] = ("", None)
+        for line in self._until(b"\r\n\r\n", MOST_HEADER, "form").split(b"\r\n"):
+            title, _, rest = line.decode("utf-8", "replace").partition(":")
+            if title.strip().lower() == "content-disposition":
+                options = parse_options_header(rest.strip())[1]
+                found = (options.get("name", ""), options.get("filename"))
+        # A part with nothing in it may do without the empty line: then this is the delimiter's.
+        self._buffer[:0] = b"\r\n"
+        while len(self._buffer) < len(self._delimiter):
+            self._fill()
+        if not self._buffer.startswith(self._delimiter):
+            del self._buffer[:2]
+        return found
+
+    def _advance(self) -> None:
+        """Move what is certainly of the file from the buffer to what `read` gives."""
+        at = self._buffer.find(self._delimiter)
+        if at >= 0:
+            self._pending = bytes(self._buffer[:at])
+            del self._buffer[: at + len(self._delimiter)]
+            self._last()
+            self._more = False
+            return
+        # What may be the beginning of the delimiter waits.
+        if (sure := len(self._buffer) - len(self._delimiter) + 1) > 0:
+            self._pending = bytes(self._buffer[:sure])
+            del self._buffer[:sure]
+            return
+        self._fill()
+
+    def _last(self) -> bool:
+        """Whether the delimiter that was just passed is the last one."""
+        while len(self._buffer) < 2:
+            self._fill()
+        return self._buffer.startswith(b"--")
+
+    def _until(self, mark: bytes, most: int, what: str) -> bytes:
+        """Return what stands before `mark`, and go past it."""
+        while (at := self._buffer.find(mark)) < 0 and len(self._buffer) <= most + len(mark):
+            self._fill()
+        if not 0 <= at <= most:
+            raise InvalidField(what, f"'{what[:40]}' is too long")
+        found = bytes(self._buffer[:at])
+        del self._buffer[: at + len(mark)]
+        return found
+
+    def _fill(self) -> None:
+        piece = self._body.read(CHUNK)
+        if not piece:
             raise InvalidField(
                 "file",
                 "the upload broke off before its end",
                 hint="nothing was kept; send it again",
-            ) from None
-        return event
+            )
+        self._buffer += piece
 
 
 def streamed(view: Callable[P, R]) -> Callable[P, R]:
