@@ -14,6 +14,7 @@ import bty_web
 from bty_core.errors import BtyError
 from bty_core.events import Event
 from docs.commands import commands, web_commands
+from docs.programs import api
 
 PACKAGES = (bty_core, bty_web)
 Kind = TypeVar("Kind")
@@ -56,6 +57,7 @@ def events() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api,
     "bty-web.md": web_commands,
     "commands.md": commands,
     "errors.md": errors,

@@ -18,6 +18,7 @@ import bty_web.cli
 import bty_web.exits
 from bty_core.errors import Refusals
 from bty_core.events import Event
+from bty_web.api.document import document
 from bty_web.settings import DECLARED
 from docs.generate import PAGES, write_pages
 from tests.style.test_errors import failures
@@ -88,9 +89,23 @@ def test_every_setting_of_the_server_is_in_its_page() -> None:
     assert [name for name in DECLARED if f"`BTY_{name.upper()}`, `{name}`\n: " not in told] == []
 
 
+def test_every_operation_of_the_api_is_in_its_page() -> None:
+    page = PAGES["api.md"]()
+    found = document()
+    operations = [
+        (one["tags"][0], f"| `{method.upper()}` | `{path}` | ", one)
+        for path, methods in found["paths"].items()
+        for method, one in methods.items()
+    ]
+    assert len(operations) > 30
+    for tag, row, one in operations:
+        scope = f"`{one['security'][0]['token'][0]}`" if one["security"] else "none"
+        assert f"{row}{scope} | {one['summary']} |" in section(page, f"## {tag}")
+
+
 def test_every_failure_is_in_the_page_of_failures() -> None:
-    told = PAGES["errors.md"]()
     kinds = [kind for kind in failures() if kind is not Refusals and kind.code != "error"]
+    told = PAGES["errors.md"]()  # after all modules were loaded
     assert [kind.code for kind in kinds if f"| `{kind.code}` |" not in told] == []
 
 
