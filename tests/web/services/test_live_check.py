@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bty_web.services.live import LiveFile, Manifest
-from bty_web.services.live_check import FileCheck, Version, check, glance, versions
+from bty_web.services.live_check import FileCheck, check, glance
 
 
 @pytest.fixture
@@ -55,13 +54,3 @@ def test_what_is_missing_or_cut_is_said(
         "it has 6 bytes instead of 13",
         "it is missing",
     ]
-
-
-def test_versions_are_the_folders_newest_first(boot_dir: Path) -> None:
-    (boot_dir / "2").mkdir()
-    os.utime(boot_dir / "1", (1, 1))
-    (boot_dir / ".partial").mkdir()
-    (boot_dir / "manifest.json").write_text("{}")
-    (boot_dir / "link").symlink_to(boot_dir / "1")
-    assert versions(boot_dir) == [Version(name="2", size=0), Version(name="1", size=12)]
-    assert versions(boot_dir / "gone") == []

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import struct
+import tarfile
 from typing import Any
 
 import pytest
@@ -33,12 +34,24 @@ def manifest(version: str = "2026.11", **changed: Any) -> dict[str, Any]:
     }
 
 
+def tar(said: dict[str, Any] | None = None, **files: bytes) -> bytes:
+    found = io.BytesIO()
+    contents = {"manifest.json": json.dumps(said or manifest()).encode(), **FILES, **files}
+    with tarfile.open(fileobj=found, mode="w") as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return found.getvalue()
+
+
 def put_by_hand(site: Site, version: str = "2026.11") -> None:
     folder = site.settings.boot_dir / version
     folder.mkdir()
     for name, content in FILES.items():
         (folder / name).write_bytes(content)
-    (site.settings.boot_dir / "manifest.json").write_text(json.dumps(manifest(version)))
+    for place in (folder, site.settings.boot_dir):
+        (place / "manifest.json").write_text(json.dumps(manifest(version)))
 
 
 def efi() -> bytes:
@@ -79,13 +92,68 @@ def test_files_are_compared_only_when_asked(site: Site) -> None:
     assert "digest is right" in words(found.select("tbody tr")[1])
 
 
-@pytest.mark.parametrize("path", ["/ui/live/programs", "/ui/live/programs/install"])
-def test_a_form_of_another_site_changes_nothing(site: Site, path: str) -> None:
+def test_an_uploaded_tar_is_active_at_once(site: Site) -> None:
     site.log_in()
-    data = {"csrf_token": "guessed", "name": "ipxe.efi", "file": (io.BytesIO(efi()), "ipxe.efi")}
-    answer = site.client.post(path, data=data)
+    put_by_hand(site, "2026.10")
+    file = (io.BytesIO(tar()), "live.tar")
+    found = follow(site, submit(site, "/ui/live", "Upload", file=file))
+    assert words(found.select_one("#active")) == "Active: 2026.11"
+    assert "2026.10" in words(found.find("main"))
+    assert events(site) == ["live environment 2026.11 is active"]
+
+
+def test_an_earlier_one_can_be_used_again(site: Site) -> None:
+    site.log_in()
+    put_by_hand(site, "2026.10")
+    put_by_hand(site, "2026.11")
+    found = follow(site, submit(site, "/ui/live", "Use it again", version="2026.10"))
+    assert words(found.select_one("#active")) == "Active: 2026.10"
+    assert events(site) == ["live environment 2026.10 is active again"]
+    gone = submit(site, "/ui/live", "Use it again", version="../2026.11")
+    assert gone.status_code == 404
+
+
+def test_the_script_of_the_page_sends_the_same(site: Site) -> None:
+    site.log_in()
+    token = page(site, "/ui/live").find("input", {"name": "csrf_token"})
+    assert token is not None
+    answer = site.client.put(
+        "/ui/live",
+        data=tar(),
+        headers={"X-CSRFToken": str(token["value"])},
+    )
+    assert answer.status_code == 200
+    assert answer.json == {"version": "2026.11"}
+
+
+def test_a_tar_that_is_wrong_changes_nothing_and_says_why(site: Site) -> None:
+    site.log_in()
+    put_by_hand(site, "2026.10")
+    file = (io.BytesIO(tar(vmlinuz=b"another kernel")), "live.tar")
+    answer = submit(site, "/ui/live", "Upload", file=file)
+    found = read(answer, answer.status_code)
+    assert 400 <= answer.status_code < 500
+    assert "vmlinuz" in words(found.select_one(".alert-danger"))
+    assert words(found.select_one("#active")) == "Active: 2026.10"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/ui/live"),
+        ("PUT", "/ui/live"),
+        ("POST", "/ui/live/activate"),
+        ("POST", "/ui/live/programs"),
+        ("POST", "/ui/live/programs/install"),
+    ],
+)
+def test_a_form_of_another_site_changes_nothing(site: Site, method: str, path: str) -> None:
+    site.log_in()
+    data: Any = {"csrf_token": "guessed", "file": (io.BytesIO(tar()), "live.tar")}
+    answer = site.client.open(path, method=method, data=data if method == "POST" else tar())
     assert answer.status_code == 400
     assert "form has expired" in answer.get_data(as_text=True)
+    assert list(site.settings.boot_dir.iterdir()) == []
     assert list(site.settings.tftp_root.iterdir()) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,6 @@ class FileCheck:
 
     file: LiveFile
     fault: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One live environment that lies in ``BTY_BOOT_DIR``."""
-
-    name: str
-    size: int  # bytes of its files
 
 
 def glance(boot_dir: Path, manifest: Manifest) -> list[FileCheck]:
@@ -44,25 +35,6 @@ def check(boot_dir: Path, manifest: Manifest) -> list[FileCheck]:
         )
         for file in manifest.files
     ]
-
-
-def versions(boot_dir: Path) -> list[Version]:
-    """Return the live environments that machines can still fetch, the newest first."""
-    found = []
-    try:
-        for folder in boot_dir.iterdir():
-            if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith("."):
-                size = sum(_sizes(folder))
-                found.append((folder.stat().st_mtime, Version(name=folder.name, size=size)))
-    except OSError:
-        return []
-    return [version for _, version in sorted(found, key=lambda one: one[0], reverse=True)]
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    for path in folder.iterdir():
-        if path.is_file():
-            yield path.stat().st_size
 
 
 def _size_fault(path: Path, file: LiveFile) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bty_core.errors import BtyError
@@ -16,13 +16,13 @@ from bty_web.dhcp import programs
 from bty_web.dhcp.programs import PACKAGE, PROGRAMS, Present, Program
 from bty_web.errors import BrokenSetting
 from bty_web.extensions import writing
-from bty_web.problems import status_of
+from bty_web.problems import problem, status_of
 from bty_web.security import login_required, person
-from bty_web.services import live, live_check
+from bty_web.services import live, live_check, live_install
 from bty_web.services.clock import now
 from bty_web.services.history import record
 from bty_web.services.live import Manifest
-from bty_web.services.live_check import FileCheck, Version
+from bty_web.services.live_check import FileCheck
 from bty_web.ui import uploads
 from bty_web.ui.blueprint import bp
 
@@ -43,10 +43,11 @@ class LivePage:
     fault: BrokenSetting | None
     files: Sequence[FileCheck]
     checked: bool  # whether the digests were compared just now
-    earlier: Sequence[Version]
+    earlier: Sequence[Manifest]
     programs: Sequence[ProgramRow]
     boot_dir: str
     tftp_root: str
+    server: str
     package: str = PACKAGE
     error: BtyError | None = None
 
@@ -66,6 +67,44 @@ class LivePage:
 def live_environment() -> str:
     """Show which live environment is active; with ``?check=1``, whether its bytes are right."""
     return render_template("live/page.html", page=_page(check=request.args.get("check") == "1"))
+
+
+@bp.post("/live")
+@uploads.streamed
+@login_required
+def live_upload() -> Response | tuple[str, int]:
+    """Take a live environment from a form."""
+    try:
+        installed = _install(uploads.form_upload(), None)
+    except BtyError as error:
+        return render_template("live/page.html", page=_page(error=error)), status_of(error)
+    flash(f"Live environment {installed.version} is active.", "ok")
+    return redirect(url_for("ui.live"))
+
+
+@bp.put("/live")
+@uploads.streamed
+@login_required
+def live_put() -> Response | tuple[Response, int]:
+    """Take a live environment from the page's script, which shows how far it is."""
+    uploads.checked(request.headers.get(uploads.HEADER, ""))
+    try:
+        installed = _install(uploads.body(), request.content_length)
+    except BtyError as error:
+        status = status_of(error)
+        return jsonify(problem(status, error.code, error.message, error.hint)), status
+    return jsonify(version=installed.version)
+
+
+@bp.post("/live/activate")
+@login_required
+def live_activate() -> Response:
+    """Let machines get an earlier version again."""
+    version = request.form.get("version", "")
+    chosen = live_install.activate(security.settings().boot_dir, version)
+    _note("live.activated", f"live environment {chosen.version} is active again", chosen.version)
+    flash(f"Live environment {chosen.version} is active again.", "ok")
+    return redirect(url_for("ui.live"))
 
 
 @bp.post("/live/programs/install")
@@ -99,6 +138,16 @@ def live_upload_program() -> Response | tuple[str, int]:
     return redirect(url_for("ui.live", _anchor="programs"))
 
 
+def _install(stream: uploads.Source, length: int | None) -> Manifest:
+    if isinstance(stream, uploads.FormUpload) and not stream.filename:
+        raise InvalidField(
+            "file", "no file was chosen", hint="choose the tar of a live environment"
+        )
+    installed = live_install.install_tar(security.settings(), stream, length)
+    _note("live.installed", f"live environment {installed.version} is active", installed.version)
+    return installed
+
+
 def _note(kind: str, told: str, subject: str) -> None:
     with writing() as session:
         record(session, kind, told, by=person(), now=now(), subject=subject)
@@ -114,15 +163,16 @@ def _page(*, check: bool = False, error: BtyError | None = None) -> LivePage:
     look = live_check.check if check else live_check.glance
     present = {one.name: one for one in programs.present(in_force.tftp_root)}
     rows = [ProgramRow(program=one, present=present.get(one.name)) for one in PROGRAMS]
-    found = live_check.versions(in_force.boot_dir)
+    found = live_install.versions(in_force.boot_dir)
     return LivePage(
         manifest=manifest,
         fault=fault,
         files=look(in_force.boot_dir, manifest) if manifest else [],
         checked=check and manifest is not None,
-        earlier=[one for one in found if manifest is None or one.name != manifest.version],
+        earlier=[one for one in found if manifest is None or one.version != manifest.version],
         programs=rows,
         boot_dir=str(in_force.boot_dir),
         tftp_root=str(in_force.tftp_root),
+        server=security.base_url(),
         error=error,
     )
