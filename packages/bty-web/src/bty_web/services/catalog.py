@@ -98,8 +98,9 @@ def used_by(session: Session, name: str) -> list[Machine]:
 def being_flashed(session: Session, name: str) -> list[Machine]:
     """Return the machines with an attempt that uses the image now."""
     busy = [*UNDER_WAY, State.OFFERED]
-    query = select(Machine).join(Attempt, Attempt.machine_id == Machine.id)
-    found = query.where(Attempt.image == name, Attempt.state.in_(busy)).distinct()
+    # Not DISTINCT over whole machines: PostgreSQL cannot compare their inventories.
+    with_it = select(Attempt.machine_id).where(Attempt.image == name, Attempt.state.in_(busy))
+    found = select(Machine).where(Machine.id.in_(with_it))
     return list(session.scalars(found.order_by(Machine.mac)))
 
 

@@ -139,6 +139,7 @@ def form_upload() -> FormUpload:
     """
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not 0 < len(boundary) <= 200:
+        checked(request.headers.get(HEADER, ""))
         raise InvalidField(
             "file", "this is not a form with a file", hint="use the form on the page"
         )
