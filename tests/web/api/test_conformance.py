@@ -24,6 +24,7 @@ from tests.web.api.programs import Program
 from tests.web.api.seed import seed
 from tests.web.site import Site
 
+schemathesis.serializer.alias("application/x-tar", "application/octet-stream")
 # What is well formed may still name an image, group or disk that is not there: 422 says which.
 ACCEPTED = PositiveDataAcceptanceConfig(
     expected_statuses=["2xx", "401", "403", "404", "409", "422"]

@@ -32,6 +32,7 @@ def test_a_job_says_how_far_it_is_and_not_what_it_was_given(site: Site) -> None:
             "id": number,
             "kind": "import",
             "subject": "debian.img",
+            "source": "https://example.org/debian.img",
             "state": "running",
             "done_bytes": 5,
             "total_bytes": 10,

@@ -49,6 +49,10 @@ PLACEHOLDERS: dict[str, dict[str, Any]] = {
         "description": "Its number.",
         "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
     },
+    "version": {
+        "description": "Its version.",
+        "schema": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"},
+    },
     "name": {
         "description": "Its name.",
         "schema": {
@@ -61,7 +65,10 @@ PLACEHOLDERS: dict[str, dict[str, Any]] = {
 }
 HEADERS: dict[str, dict[str, Any]] = {
     "Link": {"description": "RFC 8288: first, prev, next, last.", "schema": {"type": "string"}},
-    "Location": {"description": "Where the new thing is.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "Where the new thing, or the job, is.",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {"schema": {"type": "string"}},
 }
 
@@ -190,7 +197,7 @@ def _responses(one: Operation, places: Places) -> dict[str, Any]:
             entry["content"] = {JSON: {"schema": places[(kind, "serialization")]}}
             if issubclass(kind, Page):
                 entry["headers"] = {"Link": {**HEADERS["Link"], "required": True}}
-        if status == 201:
+        if status in (201, 202):
             entry["headers"] = {"Location": {**HEADERS["Location"], "required": True}}
         found[str(status)] = entry
     problem = {TYPE: {"schema": places[(Problem, "serialization")]}}

@@ -36,6 +36,12 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _flag(value: Any) -> Any:
+    """Read true or false of a query; other words for them are left, and refused."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True)]
 PageNumber = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=10**9)]
 PageSize = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=500)]
 Id = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=LARGEST_ID)]

@@ -6,22 +6,27 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
+from bty_web.api import auth
 from bty_web.api.fields import Answer, Line, Page, Paged, omittable
 from bty_web.api.operations import Reply, operation
 from bty_web.api.paging import page_of
-from bty_web.errors import NotFound
-from bty_web.extensions import db
+from bty_web.errors import Conflict
+from bty_web.extensions import db, writing
+from bty_web.jobs import imports
 from bty_web.models import Job
 from bty_web.models.words import JobState, Scope
-from bty_web.services import listing
+from bty_web.services import clock, jobs, listing
 
 
 class JobAnswer(Answer):
-    """One piece of background work. What it was given may hold secrets and is not shown."""
+    """One piece of background work. What else it was given may hold secrets and is not shown."""
 
     id: int
     kind: str = Field(description="`measure`, `import` or `probe`.")
     subject: str = Field(description="The image, or the network interface.")
+    source: str | None = Field(
+        description="Where an import fetches from, without user, password and query."
+    )
     state: JobState
     done_bytes: int
     total_bytes: int | None = Field(description="Null while nobody knows.")
@@ -49,7 +54,10 @@ class JobQuery(Paged):
 
 def job_values(job: Job) -> dict[str, Any]:
     """Return what a `JobAnswer` is made of."""
-    return {name: getattr(job, name) for name in JobAnswer.model_fields}
+    url = job.arguments.get("url")
+    source = imports.without_secrets(str(url)) if job.kind == imports.KIND and url else None
+    columns = JobAnswer.model_fields.keys() - {"source"}
+    return {**{name: getattr(job, name) for name in columns}, "source": source}
 
 
 @operation("GET", "/jobs", tag="jobs", scope=Scope.READ, query=JobQuery, answers={200: JobPage})
@@ -66,7 +74,26 @@ def list_jobs(query: JobQuery) -> Reply:
 )
 def show_job(id: int) -> JobAnswer:
     """Show one piece of background work."""
-    job = db.session().get(Job, id)
-    if job is None:
-        raise NotFound(f"there is no job {id}")
-    return JobAnswer.model_validate(job_values(job))
+    return JobAnswer.model_validate(job_values(jobs.get(db.session(), id)))
+
+
+@operation(
+    "POST",
+    "/jobs/{id}/cancel",
+    tag="jobs",
+    scope=Scope.OPERATE,
+    answers={200: JobAnswer},
+    problems=[404],
+)
+def cancel_job(id: int) -> JobAnswer:
+    """Cancel an import.
+
+    One that runs stops within seconds, and nothing of it stays. 409: it has ended, or is no import.
+    """
+    by, now = auth.actor(), clock.now()
+    with writing() as session:
+        job = jobs.get(session, id)
+        if job.kind != imports.KIND:
+            raise Conflict(f"job {id} is no import", hint="only imports can be cancelled")
+        job = imports.stop(session, id, by=by, now=now)
+        return JobAnswer.model_validate(job_values(job))

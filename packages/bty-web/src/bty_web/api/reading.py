@@ -9,11 +9,12 @@ from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from bty_core.errors import InvalidValue
+from bty_core.errors import ImageCorrupt, InvalidValue
 from bty_core.values import MacAddress
 from bty_core.wire.fields import InvalidField
 from bty_web.api.fields import LARGEST_ID
 from bty_web.errors import InvalidRequest
+from bty_web.extensions import db
 
 M = TypeVar("M", bound=BaseModel)
 MOST_JSON = 256 * 1024  # bytes of a body
@@ -82,6 +83,33 @@ def stream(media_type: str) -> None:
     """Refuse a body that is plainly no `media_type`; one that says nothing of its type is taken for it."""
     if request.mimetype not in ("", media_type):
         raise UnsupportedMediaType(f"the body must be {media_type}, not {request.mimetype[:80]}")
+
+
+class Incoming:
+    """The bytes of this request as they arrive, however many there are."""
+
+    def __init__(self) -> None:
+        request.max_content_length = None
+        self.length = request.content_length  # None where the client does not say
+        self._stream = request.stream
+        self._got = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, none at the end; raise `ImageCorrupt` where the client breaks off."""
+        try:
+            found = self._stream.read(size)
+        except Exception as error:  # each HTTP server has failures of its own
+            raise ImageCorrupt(
+                f"the body broke off after {self._got} bytes", hint="send it again"
+            ) from error
+        self._got += len(found)
+        return found
+
+
+def incoming() -> Incoming:
+    """Return the body, to be read for a long time: this request lets go of the database before."""
+    db.session.remove()
+    return Incoming()
 
 
 def _refused(error: ValidationError, what: str) -> InvalidRequest:

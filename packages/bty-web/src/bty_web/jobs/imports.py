@@ -29,6 +29,7 @@ def ask(
     *,
     name: str | None = None,
     sha256: str | None = None,
+    replace: bool = False,
     by: Actor,
     now: datetime,
 ) -> Job:
@@ -37,8 +38,15 @@ def ask(
     It is to be queued when the transaction is committed. Raises `InvalidField`, and `Conflict` while
     the same name is being fetched.
     """
-    name = catalog.safe_name(name or _name_of(_checked(url)))
-    arguments = {"url": _checked(url), "name": name, "sha256": _digest(sha256), "by": by.name}
+    name = name_for(url, name)
+    arguments: dict[str, object] = {
+        "url": _checked(url),
+        "name": name,
+        "sha256": _digest(sha256),
+        "by": by.name,
+    }
+    if replace:
+        arguments["replace"] = True
     under_way = select(Job.id).where(Job.kind == KIND, Job.subject == name, Job.state.in_(OPEN))
     if session.scalar(under_way.limit(1)) is not None:
         raise Conflict(f"{name} is being imported already", hint="wait for it, or stop it first")
@@ -48,9 +56,14 @@ def ask(
     return job
 
 
+def name_for(url: str, name: str | None) -> str:
+    """Return what the image of `url` is called where `name` does not say; raise `InvalidField`."""
+    return catalog.safe_name(name or _name_of(_checked(url)))
+
+
 def stop(session: Session, number: int, *, by: Actor, now: datetime) -> Job:
     """Let an import stop; raise `NotFound`, or `Conflict` for one that has ended."""
-    job = jobs.get(session, number)
+    job = jobs.get(session, number, lock=True)
     if job.kind != KIND:
         raise NotFound(f"there is no import {number}")
     asked_before = job.cancel_asked_at is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -118,6 +119,8 @@ def remove(session: Session, root: Path, name: str, *, by: Actor, now: datetime)
         )
     safe = safe_name(name)
     for file in (safe, f"{safe}.yaml", f"{safe}.sha256"):
+        if len(file.encode()) > LONGEST_NAME:
+            continue  # nothing can have this name
         try:
             (root / file).unlink(missing_ok=True)
         except OSError as error:
@@ -153,7 +156,8 @@ def describe(
         partial.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long for notes beside it
+            partial.unlink(missing_ok=True)
         why = (error.strerror or "").lower()
         raise Conflict(f"{path.name} cannot be written: {why}") from error
     image.description = one_line or None

@@ -48,9 +48,9 @@ def add(
     return job
 
 
-def get(session: Session, number: int) -> Job:
-    """Return a job; raise `NotFound`."""
-    job = session.get(Job, number)
+def get(session: Session, number: int, *, lock: bool = False) -> Job:
+    """Return a job, with `lock` for changing it; raise `NotFound`."""
+    job = session.get(Job, number, with_for_update=lock, populate_existing=lock)
     if job is None:
         raise NotFound(f"there is no job {number}")
     return job

@@ -37,6 +37,14 @@ def free_bytes(settings: Settings) -> int:
     return max(0, found - settings.upload_reserve_mib * MIB)
 
 
+def target_of(settings: Settings, name: str, *, replace: bool) -> Path:
+    """Return where an image called `name` goes; raise `InvalidField`, or `Conflict` where the name is taken."""
+    target = settings.image_root / catalog.safe_name(name)
+    if not replace and os.path.lexists(target):
+        raise _taken(name)
+    return target
+
+
 def receive(
     settings: Settings,
     name: str,
@@ -53,12 +61,11 @@ def receive(
     longer, has another digest, or finds no room. Raises `InvalidField`, `Conflict` where the name is
     taken, `NoRoom`, `ImageCorrupt`, `DigestMismatch`, and whatever reading raises.
     """
-    target = settings.image_root / catalog.safe_name(name)
+    target = target_of(settings, name, replace=replace)
     wanted = Digest.parse(sha256).hex if sha256 else None
-    if not replace and os.path.lexists(target):
-        raise _taken(name)
     _room(settings, name, length or 0)
-    partial = target.with_name(f".{name[:200]}.part-{os.getpid()}-{secrets.token_hex(4)}")
+    short = name.encode()[:200].decode(errors="ignore")  # bytes: what file systems count
+    partial = target.with_name(f".{short}.part-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with partial.open("xb") as file:
             digest, size = _copied(settings, name, stream, file.fileno(), length, progress)
