@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from bty_core.errors import BtyError, Cancelled, DigestMismatch
+from bty_core.errors import BtyError, Cancelled
 from bty_core.flash.compare import measure
 from bty_core.images.decode import MAX_WINDOW
-from bty_core.images.digest import known_digest
+from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.file import FileSource
 from bty_core.images.formats import Format
 from bty_core.images.inspect import inspect
@@ -37,6 +37,7 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
         values = {"state": ImageState.BROKEN, "message": error.message[:2000], "hint": error.hint}
     if _stamp(root, name) != wanted:
         return
+    wanted_digest = _digest(root / name)
     now = clock.now()
     with working(engine) as session:
         image = session.scalar(select(Image).where(Image.name == name).with_for_update())
@@ -44,6 +45,7 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
             return
         for column, value in values.items():
             setattr(image, column, value)
+        catalog.judge(image, wanted_digest)
         image.measured_at = now
         image.changed = clock.change_stamp()
         catalog.touch_machines(session, name)
@@ -67,17 +69,18 @@ def _stamp(root: Path, name: str) -> str | None:
         return None
 
 
+def _digest(path: Path) -> KnownDigest | None:
+    try:
+        return known_digest(FileSource(path))
+    except BtyError:  # the scan says what is wrong with the note, as a warning
+        return None
+
+
 def _measured(path: Path, task: Task) -> dict[str, object]:
     source = FileSource(path)
-    wanted = known_digest(source)
     image = inspect(source)
     task.total = image.size
     found = measure(image, MAX_WINDOW, lambda meter: task.at(meter.source_bytes), task.stop)
-    if wanted is not None and found.sha256 != wanted.digest.hex:
-        raise DigestMismatch(
-            f"its SHA-256 is {found.sha256}, and {wanted.origin} says {wanted.digest.hex}",
-            hint="copy it again, or correct the file beside it",
-        )
     values: dict[str, object] = {
         "state": ImageState.READY,
         "format": image.format.value,
