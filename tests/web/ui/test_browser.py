@@ -184,6 +184,9 @@ def test_nothing_is_hard_to_read_or_to_reach(chromium: Browser, site: Site, sche
                     f"/ui/machines/{failed[0]}/remove",
                     "/ui/machines/add",
                     "/ui/groups",
+                    "/ui/images",
+                    "/ui/events",
+                    "/ui/settings",
                 ):
                     page.goto(server.url + path)
                     wide = page.evaluate("document.documentElement.scrollWidth")

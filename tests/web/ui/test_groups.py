@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bs4 import BeautifulSoup
 
-from tests.web.ui.pages import Browser, said, words
+from tests.web.ui.forms import words
+from tests.web.ui.pages import Browser, said
 
 
 def test_groups_are_added_renamed_and_removed(browser: Browser) -> None:

@@ -13,7 +13,8 @@ from bty_web.models.words import AttemptMode, Policy, State, Trigger
 from bty_web.services import machines
 from bty_web.services.clock import now
 from tests.web.site import INVENTORY, MAC, OPERATOR, Site
-from tests.web.ui.pages import Browser, said, words
+from tests.web.ui.forms import words
+from tests.web.ui.pages import Browser, said
 
 
 @pytest.fixture

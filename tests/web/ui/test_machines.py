@@ -12,7 +12,8 @@ from bty_web.models import Attempt
 from bty_web.models.words import AttemptMode, Policy, State, Trigger
 from bty_web.services import machines
 from tests.web.site import MAC, NOW, Site
-from tests.web.ui.pages import Browser, said, words
+from tests.web.ui.forms import words
+from tests.web.ui.pages import Browser, said
 from tests.web.ui.seed import seed
 
 MACS = [MacAddress.parse(f"52:54:00:00:00:{number:02x}") for number in range(1, 6)]
