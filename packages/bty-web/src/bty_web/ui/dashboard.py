@@ -106,7 +106,7 @@ def _concerns(session: Session) -> list[Concern]:
                 weight="bad",
                 title="The disk of this server is nearly full",
                 text=why,
-                url=_page_of("ui.images"),
+                url=url_for("ui.images"),
                 link="Look at the images",
             )
         )
@@ -144,7 +144,7 @@ def _steps(counts: Counts) -> list[Step]:
         Step(
             "Upload an image",
             "A raw, gzip, xz, zstd or qcow2 image of a disk: what machines are flashed with.",
-            _page_of("ui.images"),
+            url_for("ui.images"),
             counts.images > 0,
         ),
         Step(
@@ -156,7 +156,7 @@ def _steps(counts: Counts) -> list[Step]:
         Step(
             "Turn on proxy-DHCP",
             "It tells machines that boot from the network to come here. Your DHCP server stays as it is.",
-            _page_of("ui.settings"),
+            url_for("ui.proxy_dhcp"),
             bool(in_force.dhcp_interface),
         ),
         Step(
