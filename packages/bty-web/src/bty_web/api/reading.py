@@ -15,6 +15,7 @@ from bty_core.wire.fields import InvalidField
 from bty_web.api.fields import LARGEST_ID
 from bty_web.errors import InvalidRequest
 from bty_web.extensions import db
+from bty_web.security import UNLIMITED
 
 M = TypeVar("M", bound=BaseModel)
 MOST_JSON = 256 * 1024  # bytes of a body
@@ -89,7 +90,7 @@ class Incoming:
     """The bytes of this request as they arrive, however many there are."""
 
     def __init__(self) -> None:
-        request.max_content_length = None
+        request.max_content_length = UNLIMITED
         self.length = request.content_length  # None where the client does not say
         self._stream = request.stream
         self._got = 0

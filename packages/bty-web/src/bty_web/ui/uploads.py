@@ -143,7 +143,7 @@ def form_upload() -> FormUpload:
         raise InvalidField(
             "file", "this is not a form with a file", hint="use the form on the page"
         )
-    request.max_content_length = None
+    request.max_content_length = UNLIMITED
     found = FormUpload(body(), boundary)
     checked(request.headers.get(HEADER) or found.fields.get("csrf_token", ""))
     return found
@@ -151,7 +151,7 @@ def form_upload() -> FormUpload:
 
 def body() -> BinaryIO:
     """Return the bytes of this request as they arrive, however many there are."""
-    request.max_content_length = None
+    request.max_content_length = UNLIMITED
     stream: BinaryIO = request.stream  # type: ignore[assignment]
     return stream
 
