@@ -185,6 +185,7 @@ def test_nothing_is_hard_to_read_or_to_reach(chromium: Browser, site: Site, sche
                     "/ui/machines/add",
                     "/ui/groups",
                     "/ui/images",
+                    "/ui/live",
                     "/ui/events",
                     "/ui/settings",
                 ):

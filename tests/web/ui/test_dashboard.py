@@ -40,10 +40,10 @@ def test_a_new_server_says_what_to_do_first(browser: Browser) -> None:
 def test_what_is_wrong_comes_first_and_goes_when_it_is_right(browser: Browser) -> None:
     site = browser.site
     site.add_image()
-    (missing,) = concerns(browser)
-    assert missing.startswith(
-        "No live environment there is none yet: machines that shall be flashed boot their disks"
-    )
+    assert concerns(browser) == [
+        "No live environment there is none yet: machines that shall be flashed boot their disks "
+        "Upload it"
+    ]
     add_live_environment(site)
     assert concerns(browser) == []
     number = site.add_machine(name="bench", boot_policy="flash", image="debian.img")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flask import current_app, render_template, url_for
+from flask import render_template, url_for
 from sqlalchemy.orm import Session
 
 from bty_web.extensions import db
@@ -96,7 +96,7 @@ def _concerns(session: Session) -> list[Concern]:
                 weight="bad",
                 title="No live environment",
                 text=why,
-                url=_page_of("ui.live"),
+                url=url_for("ui.live"),
                 link="Upload it",
             )
         )
@@ -150,7 +150,7 @@ def _steps(counts: Counts) -> list[Step]:
         Step(
             "Upload the live environment",
             "The small Linux that machines boot from the network to be flashed.",
-            _page_of("ui.live"),
+            url_for("ui.live"),
             has_live,
         ),
         Step(
@@ -166,7 +166,3 @@ def _steps(counts: Counts) -> list[Step]:
             counts.machines > 0,
         ),
     ]
-
-
-def _page_of(endpoint: str) -> str:
-    return url_for(endpoint) if endpoint in current_app.view_functions else ""
