@@ -11,6 +11,7 @@ from werkzeug.http import parse_options_header
 
 from bty_core.wire.fields import InvalidField
 from bty_web.extensions import csrf
+from bty_web.security import UNLIMITED
 
 P = ParamSpec("P")
 R = TypeVar("R")
