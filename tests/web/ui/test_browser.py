@@ -146,7 +146,7 @@ def test_a_selector_is_tried_while_it_is_typed(chromium: Browser, site: Site) ->
         page.get_by_label("Disk selector").press_sequentially("transport:usb")
         expect(page.locator("#by-selector")).to_be_checked()
         expect(page.locator("#target-preview")).to_contain_text("/dev/sda (Stick")
-        page.get_by_role("button", name="Keep the assignment").click()
+        page.get_by_role("button", name="Save the assignment").click()
         expect(page.locator(".notices")).to_contain_text("It is kept.")
     assert site.machine().target == "transport:usb"
 

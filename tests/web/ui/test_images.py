@@ -138,7 +138,7 @@ def test_a_description_is_kept(site: Site) -> None:
     (site.settings.image_root / "debian.img").write_bytes(CONTENT)
     site.add_image()
     text = 'Debian 13 "trixie" <for the lab>'
-    answer = submit(site, "/ui/image/debian.img", "Keep the description", description=text)
+    answer = submit(site, "/ui/image/debian.img", "Save the description", description=text)
     found = follow(site, answer)
     assert value(found, "#description") == text
 

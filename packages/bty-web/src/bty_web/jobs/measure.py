@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from bty_core.errors import BtyError, Cancelled
 from bty_core.flash.compare import measure
@@ -15,10 +17,11 @@ from bty_core.images.file import FileSource
 from bty_core.images.formats import Format
 from bty_core.images.inspect import inspect
 from bty_web.database import working
+from bty_web.jobs import convert, queue
 from bty_web.jobs.task import Task
 from bty_web.models import Image
 from bty_web.models.words import ImageState
-from bty_web.services import catalog, clock
+from bty_web.services import catalog, clock, jobs
 from bty_web.services.history import BTY, record
 from bty_web.settings import Settings
 
@@ -39,6 +42,7 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
         return
     wanted_digest = _digest(root / name)
     now = clock.now()
+    converts: list[int] = []
     with working(engine) as session:
         image = session.scalar(select(Image).where(Image.name == name).with_for_update())
         if image is None or image.stamp != wanted:
@@ -59,6 +63,16 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
             now=now,
             subject=name,
         )
+        if image.format == Format.QCOW2.value:
+            converts = _convert(session, settings, name, now)
+    queue.enqueue(settings, converts)
+
+
+def _convert(session: Session, settings: Settings, name: str, now: datetime) -> list[int]:
+    """Return the job that makes of a qcow2 what machines can be sent, unless that is there."""
+    if os.path.lexists(settings.image_root / convert.name_for(name)):
+        return []
+    return [jobs.add(session, "convert", name, {}, by=BTY, now=now).id]
 
 
 def _stamp(root: Path, name: str) -> str | None:
@@ -92,8 +106,9 @@ def _measured(path: Path, task: Task) -> dict[str, object]:
     }
     if image.format is Format.QCOW2:
         values["state"] = ImageState.BROKEN
-        values["message"] = "qcow2 cannot be streamed to machines"
-        values["hint"] = "convert it: qemu-img convert -O raw, then zstd"
+        made = convert.name_for(path.name)
+        values["message"] = f"qcow2 cannot be streamed to machines: {made} is made of it"
+        values["hint"] = f"assign {made}; this file can be deleted when that one is ready"
     if image.table is not None:
         values["table"] = {"kind": image.table.kind.value}
     return values

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bty_core.errors import BtyError, Cancelled
 from bty_web.database import working
-from bty_web.jobs import fetch, measure, probing
+from bty_web.jobs import convert, fetch, measure, probing
 from bty_web.jobs.task import Task
 from bty_web.services import clock, jobs, preferences
 from bty_web.settings import Settings
@@ -23,6 +23,7 @@ from bty_web.settings import Settings
 HEARTBEAT = 1.0  # seconds; also how often pages hear of progress
 KINDS: dict[str, Callable[[Settings, Engine, Task], None]] = {
     "measure": measure.run,
+    "convert": convert.run,
     "import": fetch.run,
     "probe": probing.run,
 }

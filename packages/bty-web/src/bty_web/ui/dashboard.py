@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bty_web.extensions import db
 from bty_web.models import Event
 from bty_web.security import login_required, settings
-from bty_web.services import attention, listing
+from bty_web.services import attention, catalog, listing
 from bty_web.services.attention import Counts, Named, Several
 from bty_web.services.clock import now
 from bty_web.services.listing import MachineFilter, MachineRow, Page
@@ -98,6 +98,16 @@ def _concerns(session: Session) -> list[Concern]:
                 text=why,
                 url=url_for("ui.live"),
                 link="Upload it",
+            )
+        )
+    if why := catalog.health(in_force.image_root):
+        found.append(
+            Concern(
+                weight="bad",
+                title="The images cannot be read",
+                text=why,
+                url=url_for("ui.images"),
+                link="Look at the images",
             )
         )
     if why := attention.full_disk(in_force):
