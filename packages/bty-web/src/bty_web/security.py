@@ -33,7 +33,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-UNLIMITED = 1 << 62  # a length of bodies; None would mean what the application says
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_")
 _SETTINGS_AGE = 1.0  # seconds that a process may believe what the Settings page kept
 
