@@ -112,7 +112,10 @@ def test_secrets_are_never_shown(server_settings: Settings, site_of: SiteOf) -> 
 def test_the_password_changes_for_whoever_knows_the_old_one(site: Site) -> None:
     site.log_in()
     other = site.app.test_client()
-    with site.client.session_transaction() as mine, other.session_transaction() as theirs:
+    with (
+        site.client.session_transaction("/ui/") as mine,
+        other.session_transaction("/ui/") as theirs,
+    ):
         theirs["_user_id"] = mine["_user_id"]
     answer = submit(
         site,
