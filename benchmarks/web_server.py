@@ -73,7 +73,7 @@ class Server:
         engine.dispose()
         app = create_app(self.settings)
         client = app.test_client()
-        with client.session_transaction() as session_cookie:
+        with client.session_transaction("/ui/") as session_cookie:
             session_cookie["_user_id"] = kept
             session_cookie["_fresh"] = True
         found = client.get_cookie("bty")

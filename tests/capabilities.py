@@ -73,6 +73,11 @@ def _postgresql() -> str | None:
 
 
 @cache
+def _redis() -> str | None:
+    return _answers("redis-server", "--version")
+
+
+@cache
 def _browser() -> str | None:
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -103,6 +108,7 @@ CAPABILITIES = (
     Capability("netns", "netns", _netns),
     Capability("dnsmasq", "dnsmasq", _dnsmasq),
     Capability("postgresql", "postgresql", _postgresql),
+    Capability("redis", "redis", _redis),
     Capability("qemu", "qemu-img", _qemu),
     Capability("vm", "vm", _vm),
     Capability("browser", "browser", _browser),

@@ -105,7 +105,7 @@ class Site:
         with self.session() as session:
             user = users.create(session, name, PASSWORD, by=OPERATOR, now=NOW)
             kept = user.get_id()
-        with self.client.session_transaction() as cookie:
+        with self.client.session_transaction("/ui/") as cookie:
             cookie["_user_id"] = kept
             cookie["_fresh"] = True
 

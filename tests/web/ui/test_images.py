@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from bty_core.values import MacAddress
 from bty_web.jobs import queue
-from bty_web.models import Event, Job
-from bty_web.models.words import ImageState, JobState
-from tests.web.site import NOW, Site
+from bty_web.models import Attempt, Event, Job
+from bty_web.models.words import AttemptMode, ImageState, JobState, State, Trigger
+from bty_web.services import machines
+from tests.web.site import MAC, NOW, Site
 from tests.web.ui.forms import follow, form, page, read, send, submit, value, words
 
 HOSTILE = '"><img src=x onerror=alert(1)>${exit}.img'
@@ -137,7 +138,7 @@ def test_a_description_is_kept(site: Site) -> None:
     (site.settings.image_root / "debian.img").write_bytes(CONTENT)
     site.add_image()
     text = 'Debian 13 "trixie" <for the lab>'
-    answer = submit(site, "/ui/image/debian.img", "Keep the description", description=text)
+    answer = submit(site, "/ui/image/debian.img", "Save the description", description=text)
     found = follow(site, answer)
     assert value(found, "#description") == text
 
@@ -156,6 +157,32 @@ def test_deleting_asks_and_names_the_machines(site: Site) -> None:
     assert "debian.img is deleted" in words(found.select_one(".notices"))
     assert rows(found) == []
     assert not file.exists()
+
+
+def test_an_image_that_is_being_flashed_stays(site: Site) -> None:
+    site.log_in()
+    file = site.settings.image_root / "debian.img"
+    file.write_bytes(CONTENT)
+    site.add_image()
+    site.add_machine(image="debian.img", name="node1")
+    with site.session() as session:
+        session.add(
+            Attempt(
+                machine_id=machines.get(session, MAC).id,
+                revision=1,
+                mode=AttemptMode.AUTO,
+                trigger=Trigger.POLICY,
+                state=State.RUNNING,
+                nonce="n",
+                image="debian.img",
+                started_at=NOW,
+                heard_at=NOW,
+            )
+        )
+    found = read(submit(site, "/ui/image/debian.img/delete", "Delete the image"), 409)
+    told = words(found.select_one(".alert-danger"))
+    assert told.startswith("debian.img is being flashed onto node1")
+    assert file.exists()
 
 
 def test_an_import_is_queued_with_its_digest(site: Site, queued: list[int]) -> None:
@@ -352,7 +379,7 @@ def test_nobody_uploads_without_a_login(site: Site) -> None:
 def test_the_page_has_no_script_or_style_in_it(site: Site) -> None:
     site.log_in()
     site.add_image()
-    for path in ("images", "image/debian.img", "settings/proxy-dhcp", "settings/tokens"):
+    for path in ("images", "image/debian.img", "live", "settings/proxy-dhcp", "settings/tokens"):
         found = page(site, f"/ui/{path}")
         assert [tag for tag in found.find_all("script") if not tag.get("src")] == [], path
         assert found.find_all("style") == []

@@ -85,11 +85,11 @@ def test_the_session_is_a_new_one_after_the_login(site: Site) -> None:
     add_user(site)
     browser = Browser(site)
     page = browser.get("/ui/login")
-    with site.client.session_transaction() as before:
+    with site.client.session_transaction("/ui/") as before:
         before["planted"] = "by somebody else"
         token = before["csrf_token"]
     browser.send(page, "/ui/login", name="ann", password=PASSWORD)
-    with site.client.session_transaction() as after:
+    with site.client.session_transaction("/ui/") as after:
         assert "planted" not in after
         assert after.get("csrf_token") != token
 

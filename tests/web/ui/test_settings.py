@@ -63,7 +63,7 @@ def test_each_setting_that_a_page_can_change_is_on_a_page() -> None:
 
 def test_a_changed_setting_holds_at_once_and_is_an_event(site: Site) -> None:
     site.log_in()
-    found = follow(site, submit(site, "/ui/settings", "Keep these settings", event_days="30"))
+    found = follow(site, submit(site, "/ui/settings", "Save these settings", event_days="30"))
     assert value(found, "#event_days") == "30"
     assert "Now from the Settings page." in words(found.select_one("#event_days-help"))
     assert "Now from the default." in words(found.select_one("#default_policy-help"))
@@ -73,7 +73,7 @@ def test_a_changed_setting_holds_at_once_and_is_an_event(site: Site) -> None:
 def test_a_value_that_cannot_be_is_said_beside_its_field_and_kept_there(site: Site) -> None:
     site.log_in()
     answer = submit(
-        site, "/ui/settings", "Keep these settings", event_days="many", local_boot_grace="60"
+        site, "/ui/settings", "Save these settings", event_days="many", local_boot_grace="60"
     )
     found = read(answer, 422)
     assert words(found.select_one("#event_days-help")).startswith(
@@ -96,7 +96,7 @@ def test_what_environment_or_file_decide_cannot_be_changed_and_says_where_it_sta
     assert field.has_attr("disabled")
     assert "Fixed by BTY_EVENT_DAYS" in words(found.select_one("#event_days-help"))
     # A form that sends it all the same is not believed.
-    answer = submit(site, "/ui/settings", "Keep these settings", event_days="40")
+    answer = submit(site, "/ui/settings", "Save these settings", event_days="40")
     assert answer.status_code == 302
     assert events(site, "settings.changed") == []
 
@@ -112,7 +112,10 @@ def test_secrets_are_never_shown(server_settings: Settings, site_of: SiteOf) -> 
 def test_the_password_changes_for_whoever_knows_the_old_one(site: Site) -> None:
     site.log_in()
     other = site.app.test_client()
-    with site.client.session_transaction() as mine, other.session_transaction() as theirs:
+    with (
+        site.client.session_transaction("/ui/") as mine,
+        other.session_transaction("/ui/") as theirs,
+    ):
         theirs["_user_id"] = mine["_user_id"]
     answer = submit(
         site,

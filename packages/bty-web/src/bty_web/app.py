@@ -25,6 +25,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         PERMANENT_SESSION_LIFETIME=14 * 86400,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        MAX_CONTENT_LENGTH=1 << 20,  # a form; the routes that take more say so
     )
     app.extensions["bty"] = settings
     db.init_app(app)

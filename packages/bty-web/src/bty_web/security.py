@@ -8,7 +8,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import flask_login
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, Response, current_app, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest
 
 from bty_web.extensions import db, login
@@ -37,8 +38,17 @@ _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _SETTINGS_AGE = 1.0  # seconds that a process may believe what the Settings page kept
 
 
+class _PagesOnly(SecureCookieSessionInterface):
+    """Cookies are for pages: whatever else is asked neither reads nor sends one, so that caches may keep files."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a page, or None where there is none to be had."""
+        return super().open_session(app, request) if request.path.startswith("/ui") else None
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Give `app` its key, its users and its headers."""
+    app.session_interface = _PagesOnly()
     key = keys.load_key(settings.state_dir)
     app.secret_key = keys.derived(key, "session")
     app.extensions["bty_key"] = key

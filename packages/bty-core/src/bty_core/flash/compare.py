@@ -52,6 +52,17 @@ def measure(
     return Measured(moved.sha256, taker.digest.hexdigest(), moved.decoded_bytes)
 
 
+def decode(
+    image: Image,
+    sink: Callable[[memoryview], object],
+    max_window: int,
+    tick: Callable[[Meter], None],
+    cancel: Flag | None = None,
+) -> None:
+    """Give the decoded bytes of `image` to `sink`, in order; raises what reading it or `sink` raises."""
+    transfer(_request(image, max_window), _Giving(sink), tick, cancel or Flag())
+
+
 def _request(image: Image, max_window: int) -> Request:
     return Request(
         source=image.source,
@@ -68,6 +79,14 @@ class _Measuring:
 
     def take(self, chunk: Chunk) -> None:
         self.digest.update(chunk.view)
+
+
+class _Giving:
+    def __init__(self, sink: Callable[[memoryview], object]) -> None:
+        self._sink = sink
+
+    def take(self, chunk: Chunk) -> None:
+        self._sink(chunk.view)
 
 
 class _Comparing:

@@ -15,6 +15,7 @@ from bty_core.wire.fields import InvalidField
 from bty_web.api.fields import LARGEST_ID
 from bty_web.errors import InvalidRequest
 from bty_web.extensions import db
+from bty_web.incoming import bytes_of_request
 
 M = TypeVar("M", bound=BaseModel)
 MOST_JSON = 256 * 1024  # bytes of a body
@@ -89,9 +90,8 @@ class Incoming:
     """The bytes of this request as they arrive, however many there are."""
 
     def __init__(self) -> None:
-        request.max_content_length = None
         self.length = request.content_length  # None where the client does not say
-        self._stream = request.stream
+        self._stream = bytes_of_request()
         self._got = 0
 
     def read(self, size: int, /) -> bytes:

@@ -32,6 +32,7 @@ EVERY = 2.0  # seconds
 HELD = timedelta(seconds=30)
 SELDOM = 3600.0  # seconds between two clean-ups
 COMPLAIN_EVERY = 300.0  # seconds between two lines about the same trouble
+AGAIN = 60.0  # seconds after which the queue hears of a lost job once more
 KEPT_ATTEMPTS = 200  # of each machine
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Clock:
         self.owner = owner
         self._cleaned = 0.0
         self._complained: dict[str, float] = {}
+        self._told: dict[int, float] = {}  # lost jobs, and when the queue heard of them
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop`."""
@@ -91,7 +93,12 @@ class Clock:
 
     def _lost(self) -> bool:
         with working(self.engine) as session:
-            numbers = jobs.lost(session, clock.now())
+            lost = jobs.lost(session, clock.now())
+        # A long job keeps others waiting for hours: to tell each time would fill the queue.
+        now = time.monotonic()
+        self._told = {number: at for number, at in self._told.items() if number in lost}
+        numbers = [one for one in lost if now - self._told.get(one, now - AGAIN) >= AGAIN]
+        self._told.update(dict.fromkeys(numbers, now))
         queue.enqueue(self.settings, numbers)
         return True
 

@@ -40,6 +40,7 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
     """Fetch what the job names into the catalog; its next scan finds it."""
     source = HttpSource(check_url(str(task.arguments["url"])))
     stream = source.open(lambda _: task.at(task.done))
+    task.on_stop(stream.close)  # a server that says nothing would keep it for minutes
     try:
         task.total = stream.total_bytes
         uploads.receive(

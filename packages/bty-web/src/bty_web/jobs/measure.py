@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
-from bty_core.errors import BtyError, Cancelled, DigestMismatch
+from bty_core.errors import BtyError, Cancelled
 from bty_core.flash.compare import measure
 from bty_core.images.decode import MAX_WINDOW
-from bty_core.images.digest import known_digest
+from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.file import FileSource
 from bty_core.images.formats import Format
 from bty_core.images.inspect import inspect
 from bty_web.database import working
+from bty_web.jobs import convert, queue
 from bty_web.jobs.task import Task
 from bty_web.models import Image
 from bty_web.models.words import ImageState
-from bty_web.services import catalog, clock
+from bty_web.services import catalog, clock, jobs
 from bty_web.services.history import BTY, record
 from bty_web.settings import Settings
 
@@ -37,13 +40,16 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
         values = {"state": ImageState.BROKEN, "message": error.message[:2000], "hint": error.hint}
     if _stamp(root, name) != wanted:
         return
+    wanted_digest = _digest(root / name)
     now = clock.now()
+    converts: list[int] = []
     with working(engine) as session:
         image = session.scalar(select(Image).where(Image.name == name).with_for_update())
         if image is None or image.stamp != wanted:
             return
         for column, value in values.items():
             setattr(image, column, value)
+        catalog.judge(image, wanted_digest)
         image.measured_at = now
         image.changed = clock.change_stamp()
         catalog.touch_machines(session, name)
@@ -57,6 +63,16 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
             now=now,
             subject=name,
         )
+        if image.format == Format.QCOW2.value:
+            converts = _convert(session, settings, name, now)
+    queue.enqueue(settings, converts)
+
+
+def _convert(session: Session, settings: Settings, name: str, now: datetime) -> list[int]:
+    """Return the job that makes of a qcow2 what machines can be sent, unless that is there."""
+    if os.path.lexists(settings.image_root / convert.name_for(name)):
+        return []
+    return [jobs.add(session, "convert", name, {}, by=BTY, now=now).id]
 
 
 def _stamp(root: Path, name: str) -> str | None:
@@ -67,17 +83,18 @@ def _stamp(root: Path, name: str) -> str | None:
         return None
 
 
+def _digest(path: Path) -> KnownDigest | None:
+    try:
+        return known_digest(FileSource(path))
+    except BtyError:  # the scan says what is wrong with the note, as a warning
+        return None
+
+
 def _measured(path: Path, task: Task) -> dict[str, object]:
     source = FileSource(path)
-    wanted = known_digest(source)
     image = inspect(source)
     task.total = image.size
     found = measure(image, MAX_WINDOW, lambda meter: task.at(meter.source_bytes), task.stop)
-    if wanted is not None and found.sha256 != wanted.digest.hex:
-        raise DigestMismatch(
-            f"its SHA-256 is {found.sha256}, and {wanted.origin} says {wanted.digest.hex}",
-            hint="copy it again, or correct the file beside it",
-        )
     values: dict[str, object] = {
         "state": ImageState.READY,
         "format": image.format.value,
@@ -89,8 +106,9 @@ def _measured(path: Path, task: Task) -> dict[str, object]:
     }
     if image.format is Format.QCOW2:
         values["state"] = ImageState.BROKEN
-        values["message"] = "qcow2 cannot be streamed to machines"
-        values["hint"] = "convert it: qemu-img convert -O raw, then zstd"
+        made = convert.name_for(path.name)
+        values["message"] = f"qcow2 cannot be streamed to machines: {made} is made of it"
+        values["hint"] = f"assign {made}; this file can be deleted when that one is ready"
     if image.table is not None:
         values["table"] = {"kind": image.table.kind.value}
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -9,12 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from huey import Huey, SqliteHuey
+from huey.registry import Message
+from huey.serializer import Serializer
 
 from bty_web.errors import BrokenSetting
 from bty_web.settings import Settings
 
 NAME = "bty"
+SECONDS = 5.0  # after which a Redis that does not answer counts as away
 _log = logging.getLogger(__name__)
+
+
+class _Words(Serializer):  # type: ignore[misc] # huey has no types
+    """Messages as JSON: huey's own form, pickle, would run what somebody else puts into the queue."""
+
+    def _serialize(self, data: Any) -> bytes:
+        (number,) = data.args
+        return json.dumps({"id": data.id, "name": data.name, "job": number}).encode()
+
+    def _deserialize(self, data: bytes) -> Any:
+        found = json.loads(bytes(data))
+        return Message(id=str(found["id"]), name=str(found["name"]), args=(int(found["job"]),))
 
 
 def _nothing(_number: int) -> None:
@@ -42,15 +58,20 @@ def queue_of(settings: Settings) -> Queue:
     return _queue(str(settings.state_dir / "queue.db"), settings.queue_url)
 
 
+_SHAPE: dict[str, Any] = {"results": False, "serializer": _Words()}
+
+
 @lru_cache(maxsize=8)
 def _queue(file: str, url: str) -> Queue:
     if not url:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        return Queue(SqliteHuey(NAME, filename=file, fsync=False, results=False))
+        return Queue(SqliteHuey(NAME, filename=file, fsync=False, **_SHAPE))
     try:
         from huey import RedisHuey
+        from redis import ConnectionPool
 
-        return Queue(RedisHuey(NAME, url=url, results=False))
+        pool = ConnectionPool.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
+        return Queue(RedisHuey(NAME, connection_pool=pool, **_SHAPE))
     except (ImportError, ValueError) as error:
         raise BrokenSetting(
             f"the queue on Redis cannot be used: {error}",

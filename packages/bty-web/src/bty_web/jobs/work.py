@@ -15,14 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bty_core.errors import BtyError, Cancelled
 from bty_web.database import working
-from bty_web.jobs import fetch, measure, probing
+from bty_web.jobs import convert, fetch, measure, probing
 from bty_web.jobs.task import Task
-from bty_web.services import clock, jobs
+from bty_web.services import clock, jobs, preferences
 from bty_web.settings import Settings
 
-HEARTBEAT = 2.0  # seconds; also how often pages hear of progress
+HEARTBEAT = 1.0  # seconds; also how often pages hear of progress
 KINDS: dict[str, Callable[[Settings, Engine, Task], None]] = {
     "measure": measure.run,
+    "convert": convert.run,
     "import": fetch.run,
     "probe": probing.run,
 }
@@ -49,12 +50,13 @@ class Work:
         with working(self.engine) as session:
             job = jobs.claim(session, number, owner, clock.now())
             task = Task(job.id, job.kind, job.subject, dict(job.arguments)) if job else None
+            settings = preferences.effective(session, self.settings)
         if task is None:
             return
         error: BtyError | None = None
         try:
             with self._alive(task, owner):
-                KINDS[task.kind](self.settings, self.engine, task)
+                KINDS[task.kind](settings, self.engine, task)
         except BtyError as failure:
             error = failure
         except Exception as bug:  # noqa: BLE001 - its row must say how the job ended
@@ -62,6 +64,7 @@ class Work:
             error = BtyError(f"something unforeseen: {bug}", hint="the server's log says more")
         with working(self.engine) as session:
             if error is None:
+                jobs.renew(session, number, owner, clock.now(), task.done, task.total)
                 jobs.finish(session, number, owner, clock.now(), task.result)
             elif isinstance(error, Cancelled) and self.stop.is_set():
                 jobs.release(session, number, owner)
@@ -76,7 +79,7 @@ class Work:
         def beat() -> None:
             while not over.wait(HEARTBEAT):
                 if self.stop.is_set():
-                    task.stop.set()
+                    task.end()
                 try:
                     with working(self.engine) as session:
                         go_on = jobs.renew(
@@ -85,7 +88,7 @@ class Work:
                 except SQLAlchemyError:
                     continue  # the lease lasts for many heartbeats
                 if not go_on:
-                    task.stop.set()
+                    task.end()
 
         thread = threading.Thread(target=beat, name=f"job-{task.number}", daemon=True)
         thread.start()

@@ -13,6 +13,9 @@ from bty_web.jobs.work import Work
 from bty_web.settings import Settings
 
 THREADS = 2  # jobs at a time: measuring an image fills a core
+POLL = 1.0  # seconds between two looks into a queue in a file, at most
+HEALTH = 10.0  # seconds between two looks at huey's threads
+LONGEST_STOP = 8.0  # seconds that work has to be given back in
 
 
 class _Consumer(Consumer):  # type: ignore[misc] # huey has no types
@@ -26,14 +29,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
     engine = make_engine(settings)
     work = Work(settings, engine, stop)
     queue.perform = work.perform
-    consumer = _Consumer(queue.huey, workers=THREADS, periodic=False, check_worker_health=True)
+    consumer = _Consumer(
+        queue.huey, workers=THREADS, periodic=False, max_delay=POLL, shutdown_timeout=LONGEST_STOP
+    )
     clock = threading.Thread(
         target=Clock(settings, engine, work.owner).run, args=(stop,), name="clock"
     )
     consumer.start()
     clock.start()
     try:
-        stop.wait()
+        while not stop.wait(HEALTH):
+            consumer.check_worker_health()
     finally:
         stop.set()
         consumer.stop(graceful=True)

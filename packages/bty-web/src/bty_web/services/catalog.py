@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bty_core.images.catalog import can_be_image
+from bty_core.images.digest import KnownDigest
 from bty_core.wire.fields import InvalidField
 from bty_web.errors import Conflict, NotFound
 from bty_web.models import Attempt, Image, Machine
@@ -99,8 +100,10 @@ def used_by(session: Session, name: str) -> list[Machine]:
 def being_flashed(session: Session, name: str) -> list[Machine]:
     """Return the machines with an attempt that uses the image now."""
     busy = [*UNDER_WAY, State.OFFERED]
-    mine = select(Attempt.machine_id).where(Attempt.image == name, Attempt.state.in_(busy))
-    return list(session.scalars(select(Machine).where(Machine.id.in_(mine)).order_by(Machine.mac)))
+    # Not DISTINCT over whole machines: PostgreSQL cannot compare their inventories.
+    with_it = select(Attempt.machine_id).where(Attempt.image == name, Attempt.state.in_(busy))
+    found = select(Machine).where(Machine.id.in_(with_it))
+    return list(session.scalars(found.order_by(Machine.mac)))
 
 
 def remove(session: Session, root: Path, name: str, *, by: Actor, now: datetime) -> None:
@@ -127,6 +130,32 @@ def remove(session: Session, root: Path, name: str, *, by: Actor, now: datetime)
     touch_machines(session, name)
     record(session, "image.deleted", f"{name} was deleted", by=by, now=now, subject=name)
     session.flush()
+
+
+def judge(image: Image, wanted: KnownDigest | None) -> None:
+    """Say of a measured image whether it has the digest that lies beside it, which may come or be corrected later."""
+    if image.sha256 is None:
+        return
+    wrong = None
+    if wanted is not None and wanted.digest.hex != image.sha256:
+        wrong = f"its SHA-256 is {image.sha256}, and {wanted.origin} says {wanted.digest.hex}"
+    if image.state is ImageState.READY and wrong:
+        image.state, image.message = ImageState.BROKEN, wrong
+        image.hint = f"copy it again, or correct {wanted.origin}" if wanted else None
+        image.changed = change_stamp()
+    elif (image.message or "").startswith("its SHA-256 is ") and image.message != wrong:
+        image.state, image.message, image.hint = ImageState.READY, None, None
+        image.changed = change_stamp()
+        judge(image, wanted)
+
+
+def health(root: Path) -> str | None:
+    """Return why the images cannot be read, or None where they can."""
+    try:
+        with os.scandir(root):
+            return None
+    except OSError as error:
+        return f"the image root {root} cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def touch_machines(session: Session, name: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,6 +45,7 @@ class Listing:
 
     files: Mapping[str, Found]
     trouble: str | None = None
+    device: int = 0  # that the image root is on
 
 
 def look(root: Path) -> Listing:
@@ -59,7 +61,10 @@ def look(root: Path) -> Listing:
         found = _found(root, entry)
         if found is not None:
             files[entry.name] = found
-    return Listing(files)
+    try:
+        return Listing(files, device=root.stat().st_dev)
+    except OSError as error:
+        return Listing({}, f"the image root {root} cannot be read: {error.strerror}")
 
 
 def _found(root: Path, entry: CatalogEntry) -> Found | None:
@@ -77,6 +82,9 @@ def _found(root: Path, entry: CatalogEntry) -> Found | None:
 def _being_written(handle: int) -> bool:
     """Whether somebody has the file open for writing: the kernel gives no lease on such a file."""
     try:
+        # Who opens the file for writing in between is told to wait, and we are told by a signal: the
+        # usual one, SIGIO, would end this process.
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         return error.errno == errno.EAGAIN  # anything else: not our file, or no leases there
@@ -90,10 +98,11 @@ def reconcile(session: Session, listing: Listing, now: datetime) -> list[int]:
 
     A root that cannot be read changes no row: a disk that is not mounted deletes no catalog.
     """
-    if listing.trouble is not None:
-        record_seldom(session, "images.trouble", listing.trouble, by=BTY, now=now, subject="images")
-        return []
     known = {image.name: image for image in session.scalars(select(Image))}
+    trouble = listing.trouble or _not_mounted(listing, known.values())
+    if trouble is not None:
+        record_seldom(session, "images.trouble", trouble, by=BTY, now=now, subject="images")
+        return []
     queued: list[int] = []
     for name in known.keys() - listing.files.keys():
         session.delete(known[name])
@@ -103,7 +112,10 @@ def reconcile(session: Session, listing: Listing, now: datetime) -> list[int]:
         image = known.get(name)
         if image is not None and image.stamp == found.stamp:
             _beside(image, found)
+            catalog.judge(image, found.entry.digest)
             if image.state is ImageState.MEASURING and found.settled:
+                if _given_up(session, image, now):
+                    continue
                 queued += _measured_by(session, name, found, now)
             continue
         if image is not None:
@@ -117,6 +129,30 @@ def reconcile(session: Session, listing: Listing, now: datetime) -> list[int]:
             queued += _measured_by(session, name, found, now)
     session.flush()
     return queued
+
+
+def _not_mounted(listing: Listing, known: Iterable[Image]) -> str | None:
+    """Return the trouble where a disk is not mounted: the folder is there, empty, and on another disk."""
+    devices = {image.stamp.partition(":")[0] for image in known}
+    if listing.files or not devices or str(listing.device) in devices:
+        return None
+    return "the image root is empty, and on another disk than the images were: is theirs mounted?"
+
+
+def _given_up(session: Session, image: Image, now: datetime) -> bool:
+    """Let an image be broken whose measuring failed by itself, rather than measure it for ever."""
+    query = select(Job).where(Job.kind == "measure", Job.subject == image.name)
+    last = session.scalars(query.order_by(Job.id.desc()).limit(1)).first()
+    if last is None or last.state is not JobState.FAILED:
+        return False
+    if last.arguments.get("stamp") != image.stamp:
+        return False
+    image.state, image.message, image.hint = ImageState.BROKEN, last.message, last.hint
+    image.changed = change_stamp()
+    catalog.touch_machines(session, image.name)
+    told = f"{image.name} cannot be used: {last.message}"
+    record(session, "image.broken", told, by=BTY, now=now, subject=image.name)
+    return True
 
 
 def adopt(session: Session, root: Path, name: str, now: datetime) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -10,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +23,8 @@ from bty_web.settings import Settings
 
 CHUNK = 1 * MIB
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.part-(?P<pid>\d+)-[0-9a-f]{8}")
-_OLD = 86400.0  # seconds after which a partial file is nobody's
+_YOUNG = 60.0  # seconds in which a partial file may be not locked yet
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOOK_EVERY = 64 * MIB  # bytes between two looks at the free space
 
 
@@ -68,6 +71,8 @@ def receive(
     partial = target.with_name(f".{short}.part-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with partial.open("xb") as file:
+            with suppress(OSError):  # without locks, its age alone says that nobody writes it
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             digest, size = _copied(settings, name, stream, file.fileno(), length, progress)
             os.fsync(file.fileno())
         if length is not None and size != length:
@@ -83,7 +88,7 @@ def receive(
             )
         _place(partial, target, name, replace=replace)
     except OSError as error:
-        raise _no_room(name) if error.errno == errno.ENOSPC else _unwritable(name, error) from error
+        raise _no_room(name) if error.errno in _FULL else _unwritable(name, error) from error
     finally:
         partial.unlink(missing_ok=True)
     return target
@@ -123,6 +128,10 @@ def _place(partial: Path, target: Path, name: str, *, replace: bool) -> None:
             os.link(partial, target)  # unlike a rename, it never replaces
         except FileExistsError:
             raise _taken(name) from None
+        except OSError:  # a file system without links
+            if os.path.lexists(target):
+                raise _taken(name) from None
+            partial.replace(target)
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -155,17 +164,19 @@ def _unwritable(name: str, error: OSError) -> BtyError:
 
 
 def sweep(root: Path) -> list[str]:
-    """Remove what died in the middle: partial files whose process has ended, or that are a day old."""
+    """Remove the partial files of processes that were killed, on whatever host: nobody holds their lock."""
     removed = []
     for path in root.glob(".*.part-*"):
         found = _PARTIAL.fullmatch(path.name)
         if found is None:
             continue
-        try:
-            old = time.time() - path.stat().st_mtime > _OLD
-            if old or not Path(f"/proc/{found['pid']}").exists():
-                path.unlink()
-                removed.append(found["name"])
-        except OSError:
-            continue
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(handle).st_mtime > _YOUNG:
+                    path.unlink()
+                    removed.append(found["name"])
+            finally:
+                os.close(handle)
     return removed

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flask import current_app, render_template, url_for
+from flask import render_template, url_for
 from sqlalchemy.orm import Session
 
 from bty_web.extensions import db
 from bty_web.models import Event
 from bty_web.security import login_required, settings
-from bty_web.services import attention, listing
+from bty_web.services import attention, catalog, listing
 from bty_web.services.attention import Counts, Named, Several
 from bty_web.services.clock import now
 from bty_web.services.listing import MachineFilter, MachineRow, Page
@@ -96,8 +96,18 @@ def _concerns(session: Session) -> list[Concern]:
                 weight="bad",
                 title="No live environment",
                 text=why,
-                url=_page_of("ui.live"),
+                url=url_for("ui.live"),
                 link="Upload it",
+            )
+        )
+    if why := catalog.health(in_force.image_root):
+        found.append(
+            Concern(
+                weight="bad",
+                title="The images cannot be read",
+                text=why,
+                url=url_for("ui.images"),
+                link="Look at the images",
             )
         )
     if why := attention.full_disk(in_force):
@@ -106,7 +116,7 @@ def _concerns(session: Session) -> list[Concern]:
                 weight="bad",
                 title="The disk of this server is nearly full",
                 text=why,
-                url=_page_of("ui.images"),
+                url=url_for("ui.images"),
                 link="Look at the images",
             )
         )
@@ -144,19 +154,19 @@ def _steps(counts: Counts) -> list[Step]:
         Step(
             "Upload an image",
             "A raw, gzip, xz, zstd or qcow2 image of a disk: what machines are flashed with.",
-            _page_of("ui.images"),
+            url_for("ui.images"),
             counts.images > 0,
         ),
         Step(
             "Upload the live environment",
             "The small Linux that machines boot from the network to be flashed.",
-            _page_of("ui.live"),
+            url_for("ui.live"),
             has_live,
         ),
         Step(
             "Turn on proxy-DHCP",
             "It tells machines that boot from the network to come here. Your DHCP server stays as it is.",
-            _page_of("ui.settings"),
+            url_for("ui.proxy_dhcp"),
             bool(in_force.dhcp_interface),
         ),
         Step(
@@ -166,7 +176,3 @@ def _steps(counts: Counts) -> list[Step]:
             counts.machines > 0,
         ),
     ]
-
-
-def _page_of(endpoint: str) -> str:
-    return url_for(endpoint) if endpoint in current_app.view_functions else ""

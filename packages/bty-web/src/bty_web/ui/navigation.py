@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, request, url_for
 
 # Endpoint, label, and what the endpoints of the pages below it begin with.
 PLACES = (
@@ -43,6 +43,5 @@ def _places() -> dict[str, Any]:
                 endpoint == here or (bool(below) and here.startswith(below)),
             )
             for endpoint, label, below in PLACES
-            if endpoint in current_app.view_functions
         ]
     }

@@ -11,6 +11,7 @@ from werkzeug.http import parse_options_header
 
 from bty_core.wire.fields import InvalidField
 from bty_web.extensions import csrf
+from bty_web.incoming import bytes_of_request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,10 +140,10 @@ def form_upload() -> FormUpload:
     """
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not 0 < len(boundary) <= 200:
+        checked(request.headers.get(HEADER, ""))
         raise InvalidField(
             "file", "this is not a form with a file", hint="use the form on the page"
         )
-    request.max_content_length = None
     found = FormUpload(body(), boundary)
     checked(request.headers.get(HEADER) or found.fields.get("csrf_token", ""))
     return found
@@ -150,9 +151,7 @@ def form_upload() -> FormUpload:
 
 def body() -> BinaryIO:
     """Return the bytes of this request as they arrive, however many there are."""
-    request.max_content_length = None
-    stream: BinaryIO = request.stream  # type: ignore[assignment]
-    return stream
+    return bytes_of_request()
 
 
 def checked(token: str) -> None:

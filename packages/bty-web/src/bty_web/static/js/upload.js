@@ -68,7 +68,7 @@
       sending -= 1;
       this.row.classList.add(`upload-${state}`);
       this.part("stop").remove();
-      if (state !== "done") this.bar.remove();
+      this.bar.remove();
       this.say(text);
     }
 
