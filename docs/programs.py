@@ -19,7 +19,8 @@ Upload an image, or have the server fetch one:
 curl --fail -H "Authorization: Bearer $TOKEN" \\
     -T debian-13.img.zst http://server:8080/api/v1/images/debian-13.img.zst
 curl --fail -H "Authorization: Bearer $TOKEN" \\
-    --json '{"url": "https://example.org/debian-13.img.zst"}' http://server:8080/api/v1/images
+    --json '{"url": "https://example.org/debian-13.img.zst"}' \\
+    http://server:8080/api/v1/images
 ```
 """
 
