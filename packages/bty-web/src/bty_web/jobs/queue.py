@@ -51,6 +51,8 @@ class Queue:
     def put(self, number: int) -> None:
         """Let some worker do the job."""
         self._task(number)
+        if self.perform is _nothing:  # whoever only asks now and then keeps no connection
+            self.huey.storage.close()
 
 
 def queue_of(settings: Settings) -> Queue:

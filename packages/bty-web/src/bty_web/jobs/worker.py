@@ -45,3 +45,4 @@ def run(settings: Settings, stop: threading.Event) -> None:
         consumer.stop(graceful=True)
         clock.join()
         engine.dispose()
+        queue.huey.storage.close()
