@@ -132,3 +132,14 @@ def test_one_client_cannot_fill_the_list_of_machines(site: Site) -> None:
     # Everybody else is served, and so are the machines that are known.
     assert Boot.of(site, macs[-1], address="192.0.2.9").mode == "interactive"
     assert Boot.of(site, macs[0]).mode == "interactive"
+
+
+def test_what_no_database_keeps_is_kept_without_it(site: Site) -> None:
+    disk = {"path": "/dev/sd\x00a", "size_bytes": 5, "colour": "\ud800", "rate": float("nan")}
+    answer = Boot.of(site).inventory(disks=[disk], cpu="x\x00y", extra={"deep": "\x00"})
+    assert answer.status_code == 200
+    kept = site.machine().inventory
+    assert kept is not None
+    assert kept["cpu"] == "x\ufffdy"
+    assert kept["disks"][0]["path"] == "/dev/sd\ufffda"
+    assert "colour" not in kept["disks"][0]

@@ -138,7 +138,7 @@ def test_a_selector_is_tried_while_it_is_typed(chromium: Browser, site: Site) ->
     with site.session() as session:
         report = InventoryReport.from_wire(INVENTORY)
         machine = machines.get(session, MAC)
-        machines.take_inventory(session, machine, report, INVENTORY, by=OPERATOR, now=now())
+        machines.take_inventory(session, machine, report, by=OPERATOR, now=now())
     with running(site.settings) as server, opened(chromium, site, server.url) as page:
         page.goto(f"{server.url}/ui/machines/{number}")
         page.get_by_label("Samsung SSD 980").check()

@@ -28,7 +28,6 @@ def machine(browser: Browser) -> int:
             session,
             machines.get(session, MAC),
             InventoryReport.from_wire(INVENTORY),
-            INVENTORY,
             by=OPERATOR,
             now=now(),
         )

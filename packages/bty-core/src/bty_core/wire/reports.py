@@ -80,6 +80,18 @@ class DiskReport:
             removable=given.optional(given.boolean, "removable", False),
         )
 
+    def wire(self) -> dict[str, Any]:
+        """Return the entry as JSON values."""
+        return {
+            "path": str(self.path),
+            "size_bytes": self.size,
+            "serial": self.serial,
+            "wwn": self.wwn,
+            "model": self.model,
+            "transport": self.transport.value,
+            "removable": self.removable,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicReport:
@@ -122,6 +134,20 @@ class InventoryReport:
             serial=text("serial"),
             uuid=text("uuid"),
         )
+
+    def wire(self) -> dict[str, Any]:
+        """Return the report as JSON values; nothing is in them that was not understood."""
+        return {
+            "disks": [disk.wire() for disk in self.disks],
+            "nics": [{"name": nic.name, "mac": str(nic.mac)} for nic in self.nics],
+            "cpu": self.cpu,
+            "memory_bytes": self.memory_bytes,
+            "firmware": self.firmware,
+            "vendor": self.vendor,
+            "product": self.product,
+            "serial": self.serial,
+            "uuid": self.uuid,
+        }
 
 
 def _nic(given: Fields) -> NicReport:

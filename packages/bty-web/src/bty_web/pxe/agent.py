@@ -78,7 +78,7 @@ def inventory(text: str) -> Response:
         machine, attempt = _authenticated(session, mac)
         report = InventoryReport.from_wire(message)
         by = Actor("machine", attempt.client)
-        machines.take_inventory(session, machine, report, message, by=by, now=clock.now())
+        machines.take_inventory(session, machine, report, by=by, now=clock.now())
     return jsonify(status="ok")
 
 

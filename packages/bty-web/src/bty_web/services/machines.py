@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -190,24 +189,12 @@ def take_inventory(
     session: Session,
     machine: Machine,
     report: InventoryReport,
-    message: dict[str, Any],
     *,
     by: Actor,
     now: datetime,
 ) -> None:
     """Keep what `machine` says it has, and learn its further MAC addresses."""
-    keep = {
-        "disks",
-        "nics",
-        "cpu",
-        "memory_bytes",
-        "firmware",
-        "vendor",
-        "product",
-        "serial",
-        "uuid",
-    }
-    machine.inventory = {name: value for name, value in message.items() if name in keep}
+    machine.inventory = report.wire()
     machine.inventory_at = now
     machine.uuid = plausible_uuid(report.uuid) or machine.uuid
     machine.serial = meaningful(report.serial) or machine.serial
