@@ -3,7 +3,8 @@
     sudo .venv/bin/python benchmarks/bench_images.py [--rounds 5] [--size 1024]
 
 One image of random bytes in the page cache; 1 and then 16 clients (curl) fetch all of it at once. The contenders take
-turns, round after round, and the medians count: compare ratios, not figures, with other machines.
+turns, round after round, and the medians count: compare ratios, not figures, with other machines. On a machine with few
+cores the clients take most of them; what a server's own processes computed for each GiB tells more than the clock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -52,12 +53,38 @@ http {{
 """
 
 
+@dataclass(frozen=True)
+class Contender:
+    """A server: where it listens, and its first process."""
+
+    port: int
+    pid: int
+
+    def cpu(self) -> float:
+        """Return the seconds that its processes have computed."""
+        ticks, waiting = 0, [self.pid]
+        while waiting:
+            task = Path(f"/proc/{waiting.pop()}")
+            ticks += sum(map(int, (task / "stat").read_text().rpartition(")")[2].split()[11:13]))
+            for thread in (task / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one contender did once: MiB a second, and CPU seconds for each GiB."""
+
+    speed: float
+    cpu: float
+
+
 @contextmanager
-def nginx(folder: Path, images: Path) -> Iterator[int]:
-    """Run an nginx of our own on loopback."""
-    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+def nginx(program: str | None, folder: Path, images: Path) -> Iterator[Contender | None]:
+    """Run an nginx of our own on loopback, if there is one."""
     if program is None:
-        raise SystemExit("nginx is not installed: apt install nginx-light")
+        yield None
+        return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     folder.mkdir()
@@ -71,15 +98,16 @@ def nginx(folder: Path, images: Path) -> Iterator[int]:
                 if one.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        yield port
+        yield Contender(port, process.pid)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def fetch(port: int, clients: int, size: int) -> float:
-    """Let so many clients fetch the whole image at once; return MiB a second of all together."""
-    url = f"http://127.0.0.1:{port}/images/bench.img"
+def fetch(server: Contender, clients: int, size: int) -> Turn:
+    """Let so many clients fetch the whole image at once; return what the server did."""
+    url = f"http://127.0.0.1:{server.port}/images/bench.img"
+    computed = server.cpu()
     began = time.perf_counter()
     running = [
         subprocess.Popen(
@@ -92,8 +120,22 @@ def fetch(port: int, clients: int, size: int) -> float:
     got = [int(one.communicate()[0] or 0) for one in running]
     seconds = time.perf_counter() - began
     if got != [size] * clients:
-        raise SystemExit(f"port {port}: {got} bytes came instead of {size} each")
-    return clients * size / MIB / seconds
+        raise SystemExit(f"port {server.port}: {got} bytes came instead of {size} each")
+    mib = clients * size / MIB
+    return Turn(mib / seconds, (server.cpu() - computed) / mib * 1024)
+
+
+def row(clients: int, pairs: list[tuple[Turn, Turn | None]]) -> str:
+    """Return the line of a table: medians, and the median of the ratios of each pair."""
+    cells = [str(clients)]
+    for turns in zip(*pairs, strict=True):
+        done = [one for one in turns if one]
+        speed = statistics.median(one.speed for one in done) if done else None
+        cpu = statistics.median(one.cpu for one in done) if done else None
+        cells += ["-", "-"] if speed is None else [f"{speed:.0f}", f"{cpu:.3f}"]
+    ratios = [mine.speed / his.speed for mine, his in pairs if his]
+    cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
+    return f"| {' | '.join(cells)} |"
 
 
 def wait_for_image(port: int, size: int) -> None:
@@ -126,25 +168,30 @@ def main() -> None:
             for _ in range(wanted.size):
                 file.write(block)
         folder.chmod(0o755)
+        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        if program is None:
+            print("nginx is not installed, so bty-web is measured alone: apt install nginx-light\n")
         with (
             Server(settings) as server,
-            nginx(folder / "nginx", settings.image_root) as other,
+            nginx(program, folder / "nginx", settings.image_root) as other,
         ):
+            bty = Contender(server.port, server.pid)
             wait_for_image(server.port, size)
-            print("| clients | bty-web MiB/s | nginx MiB/s | bty-web / nginx, median of pairs |")
-            print("|---|---|---|---|")
+            print(f"{wanted.rounds} rounds, {wanted.size} MiB, {os.cpu_count()} cores\n")
+            print(
+                "| clients | bty-web MiB/s | CPU s/GiB | nginx MiB/s | CPU s/GiB"
+                " | bty-web / nginx, median of pairs |"
+            )
+            print("|---|---|---|---|---|---|")
             for clients in CLIENTS:
-                pairs = []
+                pairs: list[tuple[Turn, Turn | None]] = []
                 for number in range(wanted.rounds):
-                    turn = [server.port, other]
-                    figures = {
-                        port: fetch(port, clients, size)
-                        for port in (turn if number % 2 else reversed(turn))
-                    }
-                    pairs.append((figures[server.port], figures[other]))
-                ours, theirs = (statistics.median(one) for one in zip(*pairs, strict=True))
-                ratio = statistics.median(mine / his for mine, his in pairs)
-                print(f"| {clients} | {ours:.0f} | {theirs:.0f} | {ratio:.2f} |", flush=True)
+                    done = {}
+                    for one in (bty, other) if number % 2 else (other, bty):
+                        if one is not None:
+                            done[one] = fetch(one, clients, size)
+                    pairs.append((done[bty], done[other] if other else None))
+                print(row(clients, pairs), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 from flask import Blueprint, Response, jsonify, request
 from sqlalchemy import select
-from werkzeug.http import http_date, is_resource_modified, parse_date, quote_etag
+from werkzeug.exceptions import PreconditionFailed
+from werkzeug.http import http_date, is_resource_modified, parse_date, quote_etag, unquote_etag
 from werkzeug.wsgi import wrap_file
 
 from bty_web.errors import NotFound
@@ -31,12 +32,18 @@ def images() -> Response:
 def image(name: str) -> Response:
     """The bytes of an image, as they are stored."""
     file = open_below(process_settings().image_root, [name])
-    query = select(Image.stamp, Image.sha256).where(Image.name == name)
-    row = db.session.execute(query).first()
-    db.session.remove()  # a download may take hours, and needs no database
-    if row is None:
+    try:
+        query = select(Image.stamp, Image.sha256).where(Image.name == name)
+        row = db.session.execute(query).first()
+        if row is None:
+            raise NotFound(
+                f"there is no image '{name[:255]}'", hint="GET /images lists what there is"
+            )
+    except BaseException:
         file.close()
-        raise NotFound(f"there is no image '{name[:255]}'", hint="GET /images lists what there is")
+        raise
+    finally:
+        db.session.remove()  # a download may take hours, and needs no database
     measured = row.sha256 if row.stamp == file.stamp else None
     return send(file, measured)
 
@@ -66,7 +73,12 @@ def send(file: ServedFile, digest: str | None = None) -> Response:
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-cache",
     }
-    if not is_resource_modified(request.environ, tag, None, modified):
+    if not _still_wanted(tag, modified):
+        file.close()
+        raise PreconditionFailed("the file is another one by now")
+    # Werkzeug would say "not modified" to whoever wants another version than this.
+    asked = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
+    if not is_resource_modified(asked, tag, None, modified):
         file.close()
         return Response(status=304, headers=headers)
     status, first, end = 200, 0, size
@@ -101,6 +113,14 @@ def _part(first: int, end: int | None, size: int) -> tuple[int, int] | None:
     if first < 0:  # the last so many; more than there are is all
         first, end = max(0, size + first), size
     return (first, min(size if end is None else end, size)) if first < size else None
+
+
+def _still_wanted(tag: str, modified: datetime) -> bool:
+    """Whether the client wants what is here: If-Match, or a time after which nothing may have changed."""
+    if "If-Match" in request.headers:
+        return request.if_match.contains(unquote_etag(tag)[0] or "")
+    since = request.if_unmodified_since
+    return since is None or modified <= since
 
 
 def _same_version(tag: str, modified: datetime) -> bool:

@@ -1,61 +1,68 @@
-"""Putting a live environment in place: a tar, manifest first, checked file by file, there at once or not at all."""
+"""Putting a live environment in place: there at once or not at all, and gone when nobody boots it any more."""
 
 from __future__ import annotations
 
-import hashlib
+import errno
+import fcntl
 import json
 import os
 import secrets
 import shutil
-import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, cast
 
 from bty_core.errors import BtyError, ImageCorrupt
 from bty_core.values import MIB, size_text
 from bty_core.wire.fields import InvalidField
-from bty_web.errors import Conflict, NoRoom, NotFound
-from bty_web.services.live import MANIFEST, LiveFile, Manifest, active
-from bty_web.services.uploads import Readable
+from bty_web.dhcp.durable import sync_folder, write_durably
+from bty_web.errors import BrokenSetting, Conflict, NoRoom, NotFound
+from bty_web.services import live_check
+from bty_web.services.live import MANIFEST, Manifest, active
+from bty_web.services.live_tar import unpack
+from bty_web.services.uploads import FULL, Readable
 from bty_web.settings import Settings
 
-LARGEST_MANIFEST = 256 * 1024
 KEPT = 3  # earlier versions, beside the active one
 KEPT_SECONDS = 2 * 86400.0  # machines that are booting may still fetch from a version
-_CHUNK = 1 * MIB
 _PARTIAL = ".live-"
+_YOUNG = 60.0  # seconds in which a partial folder may be not locked yet
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def install_tar(settings: Settings, stream: Readable, length: int | None) -> Manifest:
     """Take a whole live environment from a tar and let machines get it; return its manifest.
 
     `length` is that of the tar in bytes, where it is known. What is there already stays as it is when
-    anything is wrong. Raises `InvalidField` for a manifest that is none, `ImageCorrupt` for a file
-    that is not what the manifest says, `Conflict` for another content under a known version, `NoRoom`.
+    anything is wrong; the same version again mends files that were damaged meanwhile. Raises
+    `InvalidField` for a manifest that is none, `ImageCorrupt` for a file that is not what the
+    manifest says, `Conflict` for another content under a known version, `NoRoom`.
     """
     root = settings.boot_dir
-    root.mkdir(parents=True, exist_ok=True)
-    if length is not None and length > _free(settings):
-        raise _no_room(length, _free(settings))
-    partial = root / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
-    partial.mkdir(mode=0o755)
     try:
-        manifest = _unpacked(settings, stream, partial)
-        _write(partial / MANIFEST, json.dumps(manifest.wire(), indent=1).encode())
-        _place(root, partial, manifest)
-        activate(root, manifest.version)
-    except tarfile.TarError as error:
+        root.mkdir(parents=True, exist_ok=True)
+        _room(settings, length or 0)
+        with _partial(root) as partial:
+            manifest = unpack(stream, partial, lambda wanted: _room(settings, wanted))
+            write_durably(partial / MANIFEST, _text(manifest))
+            _leave(root)
+            _place(root, partial, manifest)
+        _switch(root, manifest)
+    except ConnectionError as error:
         raise ImageCorrupt(
-            f"this is no whole tar: {str(error).lower()}",
-            hint="send an uncompressed tar with manifest.json first",
+            "the live environment was cut short: the connection broke off", hint="send it again"
         ) from error
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise BtyError(f"the live environment cannot be written: {why}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if error.errno in FULL:
+            raise NoRoom(
+                "the disk became full while the live environment came",
+                hint="delete images, or earlier versions of the live environment",
+            ) from error
+        raise BtyError(
+            f"the live environment cannot be written: {(error.strerror or str(error)).lower()}",
+            hint=f"look at the owner of {root} and at the disk; bty-web check says what it is",
+        ) from error
     _retire(root)
     return manifest
 
@@ -66,9 +73,8 @@ def activate(root: Path, version: str) -> Manifest:
     manifest = known.get(version)
     if manifest is None:
         raise NotFound(f"there is no live environment '{version[:80]}'")
-    partial = root / f".{MANIFEST}.{os.getpid()}-{secrets.token_hex(4)}"
-    _write(partial, json.dumps(manifest.wire(), indent=1).encode())
-    partial.replace(root / MANIFEST)
+    _leave(root)
+    _switch(root, manifest)
     return manifest
 
 
@@ -80,126 +86,97 @@ def versions(root: Path) -> list[Manifest]:
             continue
         try:
             manifest = Manifest.from_wire(json.loads((folder / MANIFEST).read_text("utf-8")))
-        except (OSError, ValueError, InvalidField):
+            if manifest.version == folder.name:
+                found.append((folder.stat().st_mtime, manifest))
+        except (OSError, ValueError, RecursionError, InvalidField):
             continue
-        if manifest.version == folder.name:
-            found.append((folder.stat().st_mtime, manifest))
     return [manifest for _, manifest in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
 def sweep(root: Path) -> None:
-    """Remove what processes that have ended left half-way."""
-    for folder in root.glob(f"{_PARTIAL}*-*"):
-        pid = folder.name.removeprefix(_PARTIAL).partition("-")[0]
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what processes that were killed left half-way, on whatever host: nobody holds its lock."""
+    for folder in root.glob(f"{_PARTIAL}*"):
+        with suppress(OSError):
+            handle = os.open(folder, _OPEN_FOLDER)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(handle).st_mtime > _YOUNG:
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
+    for file in root.glob(f".{MANIFEST}.*"):  # written in no time, unless the power was cut
+        with suppress(OSError):
+            if time.time() - file.lstat().st_mtime > _YOUNG:
+                file.unlink()
 
 
-def _free(settings: Settings) -> int:
-    free = shutil.disk_usage(settings.boot_dir).free
-    return max(0, free - settings.upload_reserve_mib * MIB)
-
-
-def _no_room(wanted: int, free: int) -> NoRoom:
-    return NoRoom(
-        f"there is no room for the live environment: {size_text(wanted)}, {size_text(free)} are free",
-        hint="delete images, or earlier versions of the live environment",
-    )
-
-
-class _Stream:
-    """The body of a request as tarfile reads it; a compressed one is refused by its first bytes."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self._first = True
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if self._first and data[:2] in (b"\x1f\x8b", b"\xfd7", b"\x28\xb5", b"BZ"):
-            raise InvalidField(
-                "", "this tar is compressed", hint="send it uncompressed: its files are already"
-            )
-        self._first = False
-        return data
-
-
-def _unpacked(settings: Settings, stream: Readable, folder: Path) -> Manifest:
-    source = cast(IO[bytes], _Stream(stream))
-    with tarfile.open(fileobj=source, mode="r|", bufsize=_CHUNK) as tar:
-        members = _members(tar)
-        first = next(members, None)
-        if first is None or first.name != MANIFEST or first.size > LARGEST_MANIFEST:
-            raise InvalidField("", f"the first file of the tar must be {MANIFEST}")
-        content = tar.extractfile(first)
-        assert content is not None
-        manifest = _manifest(content.read())
-        wanted = sum(one.size for one in manifest.files)
-        if wanted > _free(settings):
-            raise _no_room(wanted, _free(settings))
-        missing = {one.name: one for one in manifest.files}
-        for member in members:
-            known = missing.pop(member.name, None)
-            if known is None:
-                raise InvalidField("", f"the manifest does not name '{member.name[:120]}' (again)")
-            inside = tar.extractfile(member)
-            assert inside is not None
-            _copy(inside, folder / known.name, known)
-        if missing:
-            raise InvalidField("files", f"the tar does not hold {', '.join(sorted(missing))}")
-    return manifest
-
-
-def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    for member in tar:
-        if not member.isreg():
-            raise InvalidField("", f"'{member.name[:120]}' is no plain file")
-        member.name = member.name.removeprefix("./")
-        yield member
-
-
-def _manifest(text: bytes) -> Manifest:
+@contextmanager
+def _partial(root: Path) -> Iterator[Path]:
+    """A locked folder for what is not whole yet; removed at the end, unless it has its own name by then."""
+    folder = root / f"{_PARTIAL}{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o755)
     try:
-        return Manifest.from_wire(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        raise InvalidField("", f"{MANIFEST} is no valid JSON") from error
+        handle = os.open(folder, _OPEN_FOLDER)
+        try:
+            with suppress(OSError):  # without locks, nothing is ever swept
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield folder
+        finally:
+            os.close(handle)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy(source: IO[bytes], path: Path, known: LiveFile) -> None:
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("xb") as file:
-        while data := source.read(_CHUNK):
-            size += len(data)
-            digest.update(data)
-            file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    if size != known.size or digest.hexdigest() != known.sha256:
-        raise ImageCorrupt(
-            f"{known.name} is not what the manifest says: {size} bytes with SHA-256 {digest.hexdigest()}",
-            hint="build or copy the live environment again",
+def _room(settings: Settings, wanted: int) -> None:
+    found = shutil.disk_usage(settings.boot_dir).free
+    free = max(0, found - settings.upload_reserve_mib * MIB)
+    if wanted > free or not free:
+        raise NoRoom(
+            f"there is no room for the live environment: {size_text(wanted)}, {size_text(free)} are free",
+            hint="delete images, or earlier versions of the live environment",
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _place(root: Path, partial: Path, manifest: Manifest) -> None:
-    there = next((one for one in versions(root) if one.version == manifest.version), None)
-    if there == manifest:
-        return
     target = root / manifest.version
-    if there is not None or target.exists():
-        raise Conflict(
-            f"there is another live environment {manifest.version} already",
-            hint="give what was built anew a version of its own",
-        )
-    partial.rename(target)
+    try:
+        partial.rename(target)  # never onto a folder with something in it
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        there = next((one for one in versions(root) if one.version == manifest.version), None)
+        if there is None or there.wire() != manifest.wire():
+            raise Conflict(
+                f"there is another live environment {manifest.version} already",
+                hint="give what was built anew a version of its own",
+            ) from None
+        for one in live_check.check(root, manifest):
+            if one.fault:
+                (partial / one.file.name).replace(target / one.file.name)
+        sync_folder(target)
+    sync_folder(root)
+
+
+def _switch(root: Path, manifest: Manifest) -> None:
+    write_durably(root / MANIFEST, _text(manifest))
+
+
+def _text(manifest: Manifest) -> bytes:
+    return json.dumps(manifest.wire(), indent=1).encode()
+
+
+def _leave(root: Path) -> None:
+    """Note on the active version that machines have been given it until now.
+
+    One that was put there by hand gets its manifest, or nobody could come back to it.
+    """
+    with suppress(BrokenSetting, OSError):
+        current = active(root)
+        if current is not None and (root / current.version).is_dir():
+            path = root / current.version / MANIFEST
+            if not path.exists():
+                write_durably(path, _text(current))
+            os.utime(path)
 
 
 def _retire(root: Path) -> None:
@@ -208,5 +185,10 @@ def _retire(root: Path) -> None:
     others = [one for one in versions(root) if current is None or one.version != current.version]
     for old in others[KEPT:]:
         folder = root / old.version
-        if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(
+            OSError
+        ):  # another process may retire it as well; the next install tries again
+            if time.time() - (folder / MANIFEST).stat().st_mtime > KEPT_SECONDS:
+                # Gone at once: half of a version would look like one that is damaged.
+                going = folder.rename(root / f"{_PARTIAL}{secrets.token_hex(8)}")
+                shutil.rmtree(going, ignore_errors=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
 import os
 import stat
 from collections.abc import Sequence
@@ -10,25 +12,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from bty_web.errors import NotFound
+from bty_web.services import catalog
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_log = logging.getLogger(__name__)
 
 
 class ServedFile(io.FileIO):
     """An open file, a part of which is sent. What is sent is what was opened, whatever has its name by then."""
 
-    def __init__(self, handle: int) -> None:
-        """Take the descriptor of a regular file."""
+    def __init__(self, handle: int, title: str) -> None:
+        """Take the descriptor of a regular file; `title` is what a log calls it."""
         super().__init__(handle, "rb")
+        self.title = title
         self.state = os.fstat(handle)
         self.end = 0  # where the part ends that was promised
 
     @property
     def stamp(self) -> str:
         """What tells this file from another one of its name."""
-        state = self.state
-        return f"{state.st_dev}:{state.st_ino}:{state.st_size}:{state.st_mtime_ns}"
+        return catalog.stamp(self.state)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes of the part; none behind its end."""
@@ -45,7 +49,11 @@ class ServedFile(io.FileIO):
         shrunk = os.fstat(self.fileno()).st_size < self.end
         super().close()
         if shrunk:
-            raise ConnectionAbortedError("the file became shorter while it was sent")
+            _log.warning("%s became shorter while it was sent; the download is cut off", self.title)
+            # As if the client had gone: of all failures, gunicorn logs no traceback of this one.
+            raise ConnectionResetError(
+                errno.ECONNRESET, "the file became shorter while it was sent"
+            )
 
 
 def open_below(root: Path, parts: Sequence[str]) -> ServedFile:
@@ -68,7 +76,7 @@ def open_below(root: Path, parts: Sequence[str]) -> ServedFile:
         with suppress(OSError):
             os.close(handle)
         raise _none(parts)
-    return ServedFile(handle)
+    return ServedFile(handle, "/".join(parts))
 
 
 def _plain(part: str) -> bool:

@@ -24,7 +24,7 @@ from bty_web.settings import Settings
 CHUNK = 1 * MIB
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.part-(?P<pid>\d+)-[0-9a-f]{8}")
 _YOUNG = 60.0  # seconds in which a partial file may be not locked yet
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOOK_EVERY = 64 * MIB  # bytes between two looks at the free space
 
 
@@ -88,7 +88,7 @@ def receive(
             )
         _place(partial, target, name, replace=replace)
     except OSError as error:
-        raise _no_room(name) if error.errno in _FULL else _unwritable(name, error) from error
+        raise _no_room(name) if error.errno in FULL else _unwritable(name, error) from error
     finally:
         partial.unlink(missing_ok=True)
     return target

@@ -28,6 +28,8 @@ from bty_web.stopping import STOPPING
 GRACE = 5  # seconds that running requests have to end in: flashes go on at the same byte afterwards
 IDLE_CONNECTIONS = 1000  # kept open for their next request; they hold no thread
 _SHM = Path("/dev/shm")
+# What gunicorn would read from the environment.
+_NOT_OURS = ("GUNICORN_PID", "GUNICORN_FD", "LISTEN_PID", "LISTEN_FDS", "NOTIFY_SOCKET", "SENDFILE")
 
 
 class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -84,7 +86,7 @@ class Web(BaseApplication):  # type: ignore[misc]
             "limit_request_field_size": 8190,
             "forwarded_allow_ips": "",  # settings.trusted_proxies decides, in the application
             "secure_scheme_headers": {},
-            "sendfile": True,
+            "sendfile": None,  # on: gunicorn takes any other value, True as well, for off
             "preload_app": False,
             "control_socket_disable": True,
             "accesslog": None,
@@ -102,7 +104,7 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def serve(self) -> int:
         """Serve until a signal says to stop."""
-        for name in ("GUNICORN_PID", "GUNICORN_FD", "LISTEN_PID", "LISTEN_FDS", "NOTIFY_SOCKET"):
+        for name in _NOT_OURS:
             os.environ.pop(name, None)
         wsgi.SERVER = "bty"  # what the header `Server` says of program and version
         Arbiter(self).run()
