@@ -61,7 +61,7 @@ def _live(site: Site) -> None:
 
 @FEW
 @given(
-    text=st.text(st.characters(exclude_characters="/"), min_size=1, max_size=60),
+    text=st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=60),
     query=st.dictionaries(
         st.sampled_from(["platform", "uuid", "serial", "product", "x"]), st.text(max_size=300)
     ),
