@@ -82,7 +82,7 @@ def test_an_event_stream_ends_at_once(server: Server) -> None:
         assert next(lines) == b"first"
         code, _, seconds = server.end()
         assert (code, list(lines)) == (0, [b"last"])
-    assert seconds < 3
+    assert seconds < 4.5  # what is not ended by itself gets 5
 
 
 def test_a_request_that_never_ends_does_not_keep_it(server: Server) -> None:
