@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bty_core.values import MacAddress
+from bty_core.wire.reports import InventoryReport
 from bty_web.models import Attempt, Event
 from tests.web.api.programs import Program
 from tests.web.api.seed import OTHER, seed
@@ -90,7 +91,7 @@ def test_the_detail_has_the_inventory_and_the_newest_attempt(site: Site) -> None
     seed(site)
     program = Program.of(site)
     found = program.get(PATH).json
-    assert found["inventory"] == INVENTORY
+    assert found["inventory"] == InventoryReport.from_wire(INVENTORY).wire()
     assert {
         name: found["attempt"][name] for name in ("id", "mac", "state", "mode", "disk_bytes")
     } == {
