@@ -7,7 +7,6 @@ import argparse
 from bty_core.events import Retrying
 from bty_core.images.digest import known_digest
 from bty_core.images.locate import locate
-from bty_core.images.source import Stream
 from bty_core.values import size_text
 from bty_web.console import Console
 from bty_web.exits import Exit
@@ -15,20 +14,9 @@ from bty_web.services import readiness
 from bty_web.settings import load
 
 
-class _Reader:
-    """A stream of the core, as the catalog reads one."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def read(self, size: int = 1 << 20) -> bytes:
-        """Return up to `size` bytes; none only at the end."""
-        buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self._stream.readinto(memoryview(buffer))])
-
-
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Copy a file, or fetch an address, into the catalog; a server that runs finds it by itself."""
+    from bty_web.jobs.fetch import Reader
     from bty_web.services import uploads
 
     settings = load()
@@ -45,7 +33,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         uploads.receive(
             settings,
             name,
-            _Reader(stream),
+            Reader(stream),
             length=stream.total_bytes,
             sha256=wanted.hex if wanted else None,
             replace=arguments.replace,
