@@ -134,14 +134,18 @@ def _token() -> str | None:
     return token.strip()[:200] if scheme.lower() == "bearer" and token.strip() else None
 
 
+def _no_token() -> NotAllowed:
+    return NotAllowed(
+        "this needs the token of an attempt of this machine",
+        hint="send it as 'Authorization: Bearer TOKEN'; it stands on the kernel command line",
+    )
+
+
 def _authenticated(session: Session, mac: MacAddress) -> tuple[Machine, Attempt]:
     token = _token()
     machine = machines.find(session, mac, lock=True)
     if token is None or machine is None:
-        raise NotAllowed(
-            "this needs the token of an attempt of this machine",
-            hint="send it as 'Authorization: Bearer TOKEN'; it stands on the kernel command line",
-        )
+        raise _no_token()
     attempt = attempts.bearer(
         session, machine, token, key=key(), address=client_address(), now=clock.now()
     )
@@ -150,10 +154,7 @@ def _authenticated(session: Session, mac: MacAddress) -> tuple[Machine, Attempt]
 
 def _message() -> dict[str, Any]:
     if _token() is None:  # before the body is looked at: who has no token learns nothing
-        raise NotAllowed(
-            "this needs the token of an attempt of this machine",
-            hint="send it as 'Authorization: Bearer TOKEN'; it stands on the kernel command line",
-        )
+        raise _no_token()
     try:
         message = request.get_json(force=True)
     except BadRequest as error:
