@@ -35,7 +35,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:
-        _say_failure(console, error)
+        say_failure(console, error)
         return exit_for(error)
     except KeyboardInterrupt:
         console.say("\nbty: interrupted")
@@ -49,7 +49,8 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         return Exit.BUG
 
 
-def _say_failure(console: Console, error: BtyError) -> None:
+def say_failure(console: Console, error: BtyError) -> None:
+    """Say what failed, each reason with its hint, and in what state the disk is."""
     found = error.reasons if isinstance(error, Refusals) else (error,)
     for one in found:
         console.say(f"bty: {plain(one.message)}", indent=5)

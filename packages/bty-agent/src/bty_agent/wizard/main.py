@@ -1,0 +1,127 @@
+"""``bty-tui``: the wizard as a program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from bty_agent.console import Console
+from bty_agent.exits import Exit, exit_for
+from bty_agent.main import say_failure
+from bty_agent.wizard.cli import parse
+from bty_agent.wizard.terminal import Hangup, left_as_found
+from bty_core.errors import BtyError, InvalidValue
+
+if TYPE_CHECKING:
+    from bty_agent.host import Host
+    from bty_agent.wizard.run import Asker
+    from bty_agent.wizard.terminal import Terminal
+
+
+def run() -> None:
+    """Run the program and leave with its exit code."""
+    raise SystemExit(main(sys.argv[1:], Console()))
+
+
+def main(argv: Sequence[str], console: Console) -> Exit:
+    """Run the wizard; a failure becomes an exit code and words here."""
+    try:
+        with redirect_stdout(console.stdout):  # where argparse prints help and version
+            arguments = parse(argv)
+        if not (console.stdin.isatty() and console.stdout.isatty()):
+            raise InvalidValue(
+                "the wizard needs a terminal", hint="without one, bty flash --yes does the same"
+            )
+        with left_as_found(), _ended_by_signals():
+            return _wizard(arguments)
+    except SystemExit:  # help or version
+        return Exit.DONE
+    except BtyError as error:
+        say_failure(console, error)
+        return exit_for(error)
+    except KeyboardInterrupt:
+        console.say("\nbty: interrupted")
+        return Exit.INTERRUPTED
+    except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
+        traceback.print_exc(file=console.stderr)
+        console.say("bty: this is a bug; please report it with the lines above")
+        return Exit.BUG
+
+
+def _wizard(arguments: argparse.Namespace) -> Exit:
+    from bty_agent.wizard.offers import Origin
+    from bty_agent.wizard.run import Wizard
+    from bty_agent.wizard.sessions import Alone, Session
+    from bty_agent.wizard.steps import State, Step
+    from bty_agent.wizard.terminal import Terminal
+    from bty_core.flash.plan import FlashOptions
+    from bty_core.machine.model import Firmware
+
+    host = _host(arguments)
+    terminal = Terminal()
+    session: Session = Alone()
+    state = State(
+        step=Step.LOOK_IMAGES,
+        origin=Origin.SERVER if session.address else Origin.LOCAL,
+        server=session.address,
+        uefi=host.firmware is Firmware.UEFI,
+        can_write=host.can_write,
+    )
+    wizard = Wizard(
+        host,
+        terminal,
+        _asker(terminal),
+        session,
+        root=arguments.root,
+        options=FlashOptions(fix_gpt=arguments.fix_gpt),
+    )
+    try:
+        wizard.run(state)
+    finally:
+        session.close()
+    return Exit.DONE
+
+
+def _host(arguments: argparse.Namespace) -> Host:
+    from bty_agent.host import ThisComputer
+
+    return ThisComputer()
+
+
+def _asker(terminal: Terminal) -> Asker:
+    if terminal.dumb:
+        from bty_agent.wizard.numbers import PlainAsker
+
+        return PlainAsker(terminal.console)
+    from bty_agent.wizard.questions import TerminalAsker
+
+    return TerminalAsker(os.environ.get("TERM", ""), plain=terminal.ascii)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End as orderly for SIGTERM, and for a terminal that has gone, as by hand."""
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        raise Hangup
+
+    before = {}
+    with suppress(ValueError):  # not in the main thread
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            before[one] = signal.signal(one, hang_up)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+if __name__ == "__main__":
+    run()
