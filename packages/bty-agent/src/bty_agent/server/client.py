@@ -214,7 +214,12 @@ class ServerClient:
         try:
             return read()
         except InvalidField as error:
-            raise self._nonsense(error.message) from error
+            raise ServerRefused(
+                f"the server {self.base_url} says what this machine does not understand:"
+                f" {error.message}",
+                hint="check that server and live environment are of one version",
+                status=200,
+            ) from error
 
     def _note_clock(self, answer: requests.Response) -> None:
         try:
