@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import bty_agent
 import bty_core
 import bty_web
 from bty_core.errors import BtyError
@@ -16,7 +17,7 @@ from bty_core.events import Event
 from docs.commands import commands, web_commands
 from docs.programs import api
 
-PACKAGES = (bty_core, bty_web)
+PACKAGES = (bty_core, bty_agent, bty_web)
 Kind = TypeVar("Kind")
 
 

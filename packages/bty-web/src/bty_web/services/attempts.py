@@ -30,6 +30,7 @@ PER_HOUR = 60  # attempts of one machine; more than any boot loop of real firmwa
 
 _MOVES = {
     ReportedPhase.WAITING: State.QUEUED,
+    ReportedPhase.QUEUED: State.QUEUED,
     ReportedPhase.WRITING: State.RUNNING,
     ReportedPhase.RETRYING: State.RUNNING,
     ReportedPhase.VERIFYING: State.VERIFYING,
