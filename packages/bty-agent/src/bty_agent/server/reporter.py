@@ -59,6 +59,7 @@ class Reporter:
         self._wanted: ProgressReport | None = None
         self._about = ProgressReport(phase=ReportedPhase.WAITING)
         self._news = False
+        self._asking = False  # for a turn: these reports are signs of life too
         self._ended = False
         self._sent_at = float("-inf")
         self._failures = 0
@@ -140,6 +141,13 @@ class Reporter:
         hears. Raises `Cancelled`, and `ServerRefused` where the attempt or its token is no longer
         good. A server that knows no queue lets everybody begin.
         """
+        self._asking = True
+        try:
+            self._ask_for_turn(on_position, on_try)
+        finally:
+            self._asking = False
+
+    def _ask_for_turn(self, on_position: Callable[[int], None], on_try: OnTry) -> None:
         told: int | None = None
         failures = 0
         ask = replace(self._about, phase=ReportedPhase.QUEUED)
@@ -234,7 +242,7 @@ class Reporter:
             return None
 
     def _due(self) -> float:
-        if self._wanted is None:
+        if self._wanted is None or self._asking:
             return float("inf")
         if self._failures:
             return self._sent_at + self._timing.wait(self._failures)
