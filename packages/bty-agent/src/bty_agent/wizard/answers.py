@@ -27,6 +27,7 @@ class Press(StrEnum):
     OTHER_DISK = auto()
     OTHER_IMAGE = auto()
     ANOTHER = auto()
+    NOT_WAIT = auto()  # write without a turn
     REBOOT = auto()
     BOOT_ONCE = auto()
     POWER_OFF = auto()
@@ -129,6 +130,13 @@ class NotWrote:
 
 
 @dataclass(frozen=True, slots=True)
+class NoTurn:
+    """The server cannot say whether this machine may write now."""
+
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """Whether the server knows by now."""
 
@@ -168,6 +176,7 @@ Answer = (
     | BadDisk
     | Wrote
     | NotWrote
+    | NoTurn
     | Told
     | LocalSet
     | Returned

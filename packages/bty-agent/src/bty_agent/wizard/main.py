@@ -18,10 +18,12 @@ from bty_agent.main import say_failure
 from bty_agent.wizard.cli import parse
 from bty_agent.wizard.terminal import Hangup, left_as_found
 from bty_core.errors import BtyError, InvalidValue
+from bty_core.values import MacAddress
 
 if TYPE_CHECKING:
     from bty_agent.host import Host
     from bty_agent.wizard.run import Asker
+    from bty_agent.wizard.sessions import Session
     from bty_agent.wizard.terminal import Terminal
 
 
@@ -57,8 +59,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
 
 def _wizard(arguments: argparse.Namespace) -> Exit:
     from bty_agent.wizard.offers import Origin
-    from bty_agent.wizard.run import Wizard
-    from bty_agent.wizard.sessions import Alone, Session
+    from bty_agent.wizard.run import Setting, Wizard
     from bty_agent.wizard.steps import State, Step
     from bty_agent.wizard.terminal import Terminal
     from bty_core.flash.plan import FlashOptions
@@ -66,7 +67,7 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
 
     host = _host(arguments)
     terminal = Terminal()
-    session: Session = Alone()
+    session = _session(arguments, host)
     state = State(
         step=Step.LOOK_IMAGES,
         origin=Origin.SERVER if session.address else Origin.LOCAL,
@@ -79,8 +80,7 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
         terminal,
         _asker(terminal),
         session,
-        root=arguments.root,
-        options=FlashOptions(fix_gpt=arguments.fix_gpt),
+        Setting(root=arguments.root, options=FlashOptions(fix_gpt=arguments.fix_gpt)),
     )
     try:
         wizard.run(state)
@@ -93,6 +93,34 @@ def _host(arguments: argparse.Namespace) -> Host:
     from bty_agent.host import ThisComputer
 
     return ThisComputer()
+
+
+def _session(arguments: argparse.Namespace, host: Host) -> Session:
+    """Return who hears of it: the server that is named, or that this machine was started from."""
+    from bty_agent.boot_line import read_boot_line
+    from bty_agent.wizard.sessions import Alone
+
+    line = read_boot_line(arguments.cmdline)
+    server = arguments.server or line.server
+    if server is None:
+        return Alone()
+    from bty_agent.server.client import ServerClient
+    from bty_agent.wizard.served import Served
+
+    mac = arguments.mac or line.mac or _only_mac(host)
+    token = line.token_for(mac)
+    attempt = line.attempt if token else None
+    return Served(host, ServerClient(server, mac, token=token, attempt=attempt))
+
+
+def _only_mac(host: Host) -> MacAddress:
+    nics = host.inventory().nics
+    if len(nics) != 1:
+        raise InvalidValue(
+            f"this machine has {len(nics)} network interfaces, and the server knows it by one",
+            hint="name its address: --mac 52:54:00:12:34:56",
+        )
+    return MacAddress.parse(nics[0].mac)
 
 
 def _asker(terminal: Terminal) -> Asker:

@@ -81,6 +81,12 @@ _LOCAL = Row(label="Take an image of this computer", answer=Press.USE_LOCAL)
 _SERVER = Row(label="Images of the server", answer=Press.USE_SERVER)
 _REFRESH = Row(label="Look again", answer=Press.REFRESH)
 _TELL = Row(label="Tell the server now", answer=Press.AGAIN)
+_ASK_TURN = Row(label="Ask the server again", answer=Press.AGAIN)
+_NOT_WAIT = Row(
+    label="Write without waiting for the server",
+    answer=Press.NOT_WAIT,
+    detail=("It limits how many machines are flashed at once, and cannot count this one now.",),
+)
 _REBOOT = Row(label="Reboot", answer=Press.REBOOT)
 _BOOT_ONCE = Row(
     label="Reboot from this disk",
@@ -240,6 +246,7 @@ _QUESTIONS: dict[Step, Callable[[State], Question]] = {
     Step.UNTOLD: _fixed(
         "The server does not know it yet. What now?", _TELL, _REBOOT, _POWER_OFF, BACK
     ),
+    Step.NO_TURN: _fixed("What now?", _ASK_TURN, _NOT_WAIT, BACK),
     Step.FAILED: _fixed(
         "What now?", _AGAIN, _OTHER_DISK, _OTHER_IMAGE, SHELL, _REBOOT, _POWER_OFF, LEAVE
     ),

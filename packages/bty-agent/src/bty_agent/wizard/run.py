@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -31,27 +32,32 @@ class Asker(Protocol):
         """Draw what stands above the question, ask, and return the answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is given to the wizard, and what does not change."""
+
+    root: Path  # of the images of this computer
+    options: FlashOptions
+
+
 class Wizard:
     """A host, a terminal and a person."""
 
     def __init__(
-        self,
-        host: Host,
-        terminal: Terminal,
-        asker: Asker,
-        session: Session,
-        *,
-        root: Path,
-        options: FlashOptions,
+        self, host: Host, terminal: Terminal, asker: Asker, session: Session, setting: Setting
     ) -> None:
+        """Nothing is drawn yet."""
         self._host, self._terminal, self._asker = host, terminal, asker
-        self._session, self._root, self._options = session, root, options
+        self._session, self._root, self._options = session, setting.root, setting.options
 
     def run(self, state: State) -> State:
         """Go from `state` to the end, and do what the end means."""
         while True:
             while state.step is not Step.END:
-                state = advance(state, self._answer(state))
+                answer = self._answer(state)
+                if answer is Press.ANOTHER:
+                    self._session.another()
+                state = advance(state, answer)
             try:
                 self._end(state)
             except BtyError as error:
@@ -87,10 +93,12 @@ class Wizard:
                 except BtyError as error:
                     return BadImage(trouble(error))
             case Step.LOOK_DISKS:
+                self._session.picked(state.image, None)
                 return look_at_disks(self._host)
             case Step.PLAN:
                 assert state.image is not None
                 say("", f"Looking at {state.image.name} ...")
+                self._session.picked(state.image, state.disk)
                 return make_plan(self._host, state, self._options)
             case Step.WRITE:
                 return self._write(state)
@@ -111,10 +119,12 @@ class Wizard:
             self._terminal.draw(way(state), [("bold", text), ("", "Ctrl-C asks whether to stop.")])
 
         def sure() -> bool:
-            asked = YesNo(text="Stop writing? The disk will not boot then.")
+            text = "Stop writing? The disk will not boot then."
+            asked = YesNo(text=text if writing.writes else "Stop? Nothing was written yet.")
             return self._asker.ask(asked, lambda: 0) in (Press.YES, Press.LEAVE)
 
-        return Writing(self._host, self._session, state.plan).run(self._terminal, draw, sure)
+        writing = Writing(self._host, self._session, state.plan, turn=state.turn)
+        return writing.run(self._terminal, draw, sure)
 
     def _on_try(self, number: int, why: str) -> None:
         self._terminal.say(WARN, f"try {number}: {why}")

@@ -23,7 +23,7 @@ WAY: tuple[tuple[str, frozenset[Step]], ...] = (
     ("Disk", frozenset({Step.LOOK_DISKS, Step.DISK})),
     ("Set up", frozenset({Step.PROVISIONING})),
     ("Check", frozenset({Step.PLAN, Step.SUMMARY, Step.NAME})),
-    ("Write", frozenset({Step.WRITE, Step.FAILED})),
+    ("Write", frozenset({Step.WRITE, Step.NO_TURN, Step.FAILED})),
     ("Done", frozenset({Step.OFFER_LOCAL, Step.SET_LOCAL, Step.RESULT, Step.TELL, Step.UNTOLD})),
 )
 
@@ -59,6 +59,13 @@ _Said = Iterator[tuple[str, str, int]]
 
 
 def _said(state: State, root: Path) -> _Said:
+    yield from _of_step(state, root)
+    yield from _trouble(state.trouble)
+    if state.note:
+        yield WARN, plain(state.note), 0
+
+
+def _of_step(state: State, root: Path) -> _Said:
     match state.step:
         case Step.NOTICE:
             yield from _notice(state)
@@ -70,6 +77,8 @@ def _said(state: State, root: Path) -> _Said:
             yield from _chosen(state)
         case Step.SUMMARY | Step.NAME:
             yield from _summary(state)
+        case Step.NO_TURN:
+            yield WARN, f"{state.server} cannot say whether this machine may write now.", 0
         case Step.FAILED:
             yield BAD, "The image is not on the disk.", 0
         case Step.OFFER_LOCAL | Step.RESULT | Step.UNTOLD:
@@ -78,9 +87,6 @@ def _said(state: State, root: Path) -> _Said:
             yield "", "Nothing was written.", 0
         case _:
             pass
-    yield from _trouble(state.trouble)
-    if state.note:
-        yield WARN, plain(state.note), 0
 
 
 def _trouble(trouble: Trouble | None) -> _Said:

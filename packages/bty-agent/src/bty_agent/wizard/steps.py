@@ -16,6 +16,7 @@ from bty_agent.wizard.answers import (
     Judged,
     LocalSet,
     NoServer,
+    NoTurn,
     NotWrote,
     PickDisk,
     PickImage,
@@ -49,6 +50,7 @@ class Step(StrEnum):
     SUMMARY = auto()
     NAME = auto()
     WRITE = auto()
+    NO_TURN = auto()
     OFFER_LOCAL = auto()
     SET_LOCAL = auto()
     RESULT = auto()
@@ -101,6 +103,7 @@ class State:
     mode: ProvisioningMode = ProvisioningMode.NONE
     plan: FlashPlan | None = None
     warnings: tuple[str, ...] = ()
+    turn: bool = True  # the server is asked for one before the write
     done: Done | None = None
     told: bool | None = None  # the server knows of the flash; None where there is none
     local_set: bool = False
@@ -260,7 +263,7 @@ def _provisioning(state: State, answer: Answer) -> State | None:
 def _plan(state: State, answer: Answer) -> State | None:
     match answer:
         case Judged(plan, warnings):
-            return _go(state, Step.SUMMARY, plan=plan, warnings=warnings)
+            return _go(state, Step.SUMMARY, plan=plan, warnings=warnings, turn=True)
         case BadImage(trouble):
             return _go(state, Step.LOOK_IMAGES, trouble=trouble)
         case BadDisk(trouble):
@@ -304,6 +307,20 @@ def _write(state: State, answer: Answer) -> State | None:
             return _go(state, Step.LOOK_DISKS, trouble=trouble)
         case NotWrote(trouble):
             return _go(state, Step.FAILED, trouble=trouble)
+        case NoTurn(trouble):
+            return _go(state, Step.NO_TURN, trouble=trouble)
+        case _:
+            return None
+
+
+def _no_turn(state: State, answer: Answer) -> State | None:
+    match answer:
+        case Press.AGAIN:
+            return _go(state, Step.WRITE)
+        case Press.NOT_WAIT:
+            return _go(state, Step.WRITE, turn=False)
+        case Press.BACK:
+            return _go(state, Step.SUMMARY, note="Nothing was written.")
         case _:
             return None
 
@@ -389,6 +406,7 @@ def _afresh(state: State) -> State:
         disk=None,
         plan=None,
         warnings=(),
+        turn=True,
         done=None,
         told=None,
         local_set=False,
@@ -407,6 +425,7 @@ _RULES: dict[Step, Callable[[State, Answer], State | None]] = {
     Step.SUMMARY: _summary,
     Step.NAME: _name,
     Step.WRITE: _write,
+    Step.NO_TURN: _no_turn,
     Step.OFFER_LOCAL: _offer_local,
     Step.SET_LOCAL: _set_local,
     Step.RESULT: _result,

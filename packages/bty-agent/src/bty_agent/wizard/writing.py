@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from bty_agent.host import Host
 from bty_agent.render.bars import bars
 from bty_agent.render.text import lines
-from bty_agent.wizard.answers import Answer, NotWrote, Wrote
+from bty_agent.server.errors import ServerUnreachable
+from bty_agent.wizard.answers import Answer, NoTurn, NotWrote, Wrote
 from bty_agent.wizard.sessions import Session
 from bty_agent.wizard.terminal import Hangup, Terminal
 from bty_agent.wizard.work import failed, trouble
 from bty_core.errors import BtyError, Cancelled
 from bty_core.events import Done, Emit, Event
-from bty_core.flash.fold import FlashState, advance
+from bty_core.flash.fold import FlashState, Phase, advance
 from bty_core.flash.plan import FlashPlan
 
 _LOOK = 0.2  # seconds between two looks at whether the flash has ended
@@ -26,9 +27,10 @@ _LOOK = 0.2  # seconds between two looks at whether the flash has ended
 class Writing:
     """One flash in a thread of its own, so that a person can be asked while it goes on."""
 
-    def __init__(self, host: Host, session: Session, plan: FlashPlan) -> None:
-        self._host, self._session, self._plan = host, session, plan
-        self._cancel = threading.Event()
+    def __init__(self, host: Host, session: Session, plan: FlashPlan, *, turn: bool) -> None:
+        """`turn`: ask the server first whether this machine may write now."""
+        self._host, self._session, self._plan, self._turn = host, session, plan, turn
+        self._cancel = session.begin(plan)
         self._news: SimpleQueue[Event | int] = SimpleQueue()
         self._state = FlashState()
         self._done: Done | None = None
@@ -37,7 +39,6 @@ class Writing:
 
     def run(self, terminal: Terminal, draw: Callable[[], None], sure: Callable[[], bool]) -> Answer:
         """Flash, and return how it ended. `sure` asks whether to stop; the flash goes on meanwhile."""
-        self._session.begin(self._cancel)
         self._thread.start()
         while self._thread.is_alive() or not self._news.empty():
             draw()
@@ -50,6 +51,11 @@ class Writing:
                 if self._thread.is_alive() and sure():
                     self._stop()
         return self._ended(terminal)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the disk has been touched by now."""
+        return self._state.phase is not Phase.WAITING
 
     def _watch(self, terminal: Terminal) -> None:
         with _shown(terminal, self._state) as show:
@@ -66,11 +72,10 @@ class Writing:
 
     def _work(self) -> None:
         try:
-            self._session.wait_for_turn(self._news.put)
+            if self._turn:
+                self._session.wait_for_turn(self._news.put, _raise)
             if self._cancel.is_set():
-                error = Cancelled("stopped before it began")
-                error.aftermath = f"nothing was written to {self._plan.disk.path}"
-                raise error
+                raise self._session.stopped_by or Cancelled("stopped before it began")
             self._done = self._host.flash(self._plan, self._emit, self._cancel)
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that watches
             self._error = error
@@ -83,23 +88,34 @@ class Writing:
         """Stop, and wait until nothing writes to the disk any more."""
         self._cancel.set()
         while self._thread.is_alive():
-            try:
+            with suppress(KeyboardInterrupt):
                 self._thread.join()
-            except KeyboardInterrupt:
-                continue
 
     def _ended(self, terminal: Terminal) -> Answer:
-        def on_try(number: int, why: str) -> None:
-            terminal.say("yellow", f"The server cannot be told, try {number}: {why}")
+        def on_try(_number: int, why: str) -> None:
+            terminal.say("yellow", f"The server cannot be told: {why}")
 
+        error = self._error
         if self._done is not None:
             return Wrote(self._done, self._session.done(self._plan, self._done, on_try))
-        error = self._error
+        if isinstance(error, ServerUnreachable):
+            self._session.waits()
+            return NoTurn(trouble(error))
         if not isinstance(error, BtyError):
             assert error is not None
             raise error
-        self._session.failed(self._plan, error)
+        if isinstance(error, Cancelled) and self._session.stopped_by is not None:
+            stopped = self._session.stopped_by
+            stopped.aftermath = error.aftermath
+            error = stopped
+        if not self.writes:
+            error.aftermath = error.aftermath or f"nothing was written to {self._plan.disk.path}"
+        self._session.failed(error)
         return NotWrote(trouble(error)) if isinstance(error, Cancelled) else failed(error)
+
+
+def _raise(_number: int, why: str) -> None:
+    raise ServerUnreachable(why)
 
 
 @contextmanager
