@@ -15,7 +15,7 @@ import pyte
 
 WAIT = 30.0  # seconds
 UP, DOWN, ENTER, ESC, CTRL_C = "\x1b[A", "\x1b[B", "\r", "\x1b", "\x03"
-POINTERS = ("›", ">")
+POINTERS = ("\u203a", ">")
 
 
 class Person:

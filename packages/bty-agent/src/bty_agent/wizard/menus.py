@@ -175,7 +175,7 @@ def _disks(state: State) -> Menu:
     rows = []
     for line, disk in zip(lines[1:], shown, strict=True):
         why = why_not(disk, state.image, removable=state.removable)
-        below = [now_on(disk), *([f"not now: {plain(why)}"] if why else [])]
+        below = [now_on(disk), *([f"cannot be chosen: {plain(why)}"] if why else [])]
         answer = None if why else PickDisk(disk)
         rows.append(Row(label=line, answer=answer, below=tuple(below)))
     return Menu(text="Onto which disk?", rows=(*rows, *actions), head=lines[0])

@@ -33,6 +33,9 @@ class Offer:
     problem: str | None = None  # why it cannot be written
 
 
+_STATES = {"system": "the running system or the live medium"}
+
+
 def offered(disks: tuple[Disk, ...], *, removable: bool) -> tuple[Disk, ...]:
     """Return the disks that are shown: whole disks, and loop devices once removable ones are allowed."""
     kinds = (Kind.DISK, Kind.LOOP) if removable else (Kind.DISK,)
@@ -42,8 +45,9 @@ def offered(disks: tuple[Disk, ...], *, removable: bool) -> tuple[Disk, ...]:
 def why_not(disk: Disk, image: Offer | None, *, removable: bool) -> str | None:
     """Return why `disk` cannot be chosen now, or None where it can."""
     if objections(disk):
-        told = reasons(disk)
-        return f"{state(disk)}: {', '.join(told)}" if told else state(disk)
+        told = ", ".join(reasons(disk))
+        kept = _STATES.get(state(disk), state(disk))
+        return f"{kept}: {told}" if told else kept
     wanted = image.virtual_size if image else None
     if wanted is not None and wanted > disk.size:
         return f"too small: the image needs {size_text(wanted)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import sys
+from textwrap import wrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from questionary.prompts.common import InquirerControl
 
 from bty_agent.wizard.answers import Answer, Press
 from bty_agent.wizard.menus import Menu, Question, Row, Word, YesNo
+from bty_agent.wizard.screens import WIDTH
 from bty_agent.wizard.terminal import Hangup
 
 # The sixteen colours that each console has; what is pointed at also has a mark, and is bold.
@@ -180,6 +182,11 @@ def _by_answer(menu: Menu) -> dict[Answer, Row]:
     return {row.answer: row for row in menu.rows if row.answer is not None}
 
 
+def _under(text: str) -> list[str]:
+    """Return what stands under a row, wrapped."""
+    return wrap(text, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
+
+
 def _choices(menu: Menu) -> list[questionary.Choice]:
     found: list[questionary.Choice] = []
     if menu.head:
@@ -189,7 +196,7 @@ def _choices(menu: Menu) -> list[questionary.Choice]:
         if row.action and not apart and found:
             found.append(questionary.Separator(" "))
             apart = True
-        below = "".join(f"\n       {line}" for line in row.below)
+        below = "".join(f"\n{line}" for text in row.below for line in _under(text))
         if row.answer is None:
             found.append(questionary.Separator(f"- {row.label}{below}"))
         else:

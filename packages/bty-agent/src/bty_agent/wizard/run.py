@@ -13,7 +13,7 @@ from bty_agent.wizard.answers import Answer, BadImage, Images, Press, Returned, 
 from bty_agent.wizard.catalog import local_offers
 from bty_agent.wizard.menus import Question, YesNo, question
 from bty_agent.wizard.offers import Origin
-from bty_agent.wizard.screens import WARN, body, way
+from bty_agent.wizard.screens import WARN, body, farewell, way
 from bty_agent.wizard.sessions import Session
 from bty_agent.wizard.steps import WORK, Ending, State, Step, advance
 from bty_agent.wizard.terminal import Hangup, Terminal
@@ -58,6 +58,7 @@ class Wizard:
                 if answer is Press.ANOTHER:
                     self._session.another()
                 state = advance(state, answer)
+            self._terminal.leave(farewell(state))
             try:
                 self._end(state)
             except BtyError as error:

@@ -7,11 +7,11 @@ from pathlib import Path
 from textwrap import wrap
 
 from bty_agent.render.outcome import outcome
-from bty_agent.render.plan import INDENT, plan_lines
-from bty_agent.render.words import plain
+from bty_agent.render.plan import INDENT, stored_facts, table_facts
+from bty_agent.render.words import disk_facts, plain
 from bty_agent.wizard.answers import Trouble
 from bty_agent.wizard.menus import MODES
-from bty_agent.wizard.offers import Origin
+from bty_agent.wizard.offers import Origin, now_on
 from bty_agent.wizard.steps import State, Step
 from bty_core.values import size_text
 
@@ -52,7 +52,22 @@ def body(state: State, root: Path, width: int = WIDTH) -> list[Line]:
             drop_whitespace=True,
         )
         lines += [(style, part) for part in folded or [""]]
+    while lines and not lines[-1][1]:
+        lines.pop()
     return lines
+
+
+def farewell(state: State) -> list[Line]:
+    """Return what stays on the terminal when the wizard has ended."""
+    if state.done is not None and state.plan is not None:
+        name, path = state.plan.image.name, state.plan.disk.path
+        lines = [(GOOD, f"bty: {plain(name)} is on {path}")]
+        if state.told is False:
+            lines.append((WARN, f"     {state.server} has not been told of it"))
+        return lines
+    if state.trouble is not None and state.trouble.aftermath:
+        return [(WARN, f"bty: {plain(state.trouble.aftermath)}")]
+    return [("", "bty: nothing was written")]
 
 
 _Said = Iterator[tuple[str, str, int]]
@@ -139,15 +154,24 @@ def _chosen(state: State) -> _Said:
 
 
 def _summary(state: State) -> _Said:
-    assert state.plan is not None
-    lines = plan_lines(state.plan, state.warnings)
+    plan = state.plan
+    assert plan is not None
+    image, disk = plan.image, plan.disk
+    yield "", f"image    {plain(image.name)}: {stored_facts(image)}", INDENT
+    yield "", f"         {table_facts(image.table)}", INDENT
+    if plan.digest:
+        origin = plain(plan.digest.origin)
+        yield "", f"digest   known from {origin}: {plan.digest.digest.hex[:16]}...", INDENT
+    yield STRONG, f"disk     {plain(disk.path.name)}: {disk_facts(disk)}", INDENT
+    yield STRONG, f"now      {now_on(disk)}", INDENT
     if len(state.modes) > 1:
-        lines.append(f"set up   {state.mode.value}: {MODES[state.mode]}")
-    for line in lines:
-        style = WARN if line.startswith("warning") else STRONG if line.startswith("now ") else ""
-        yield style, line, INDENT
-    yield "", "", 0
+        yield "", f"set up   {state.mode.value}: {MODES[state.mode]}", INDENT
+    steps = "erase the disk, write the image, read it back and compare"
+    yield "", f"plan     {steps}{', move the GPT backup' * plan.options.fix_gpt}", INDENT
+    for sentence in state.warnings:
+        yield WARN, f"warning  {plain(sentence)}", INDENT
     if not state.can_write:
+        yield "", "", 0
         yield WARN, "Writing needs root: leave, and run sudo bty-tui. Nothing was written.", 0
 
 
@@ -167,4 +191,4 @@ def _result(state: State) -> _Said:
     elif state.told and state.step is Step.RESULT:
         yield "", "Its boot policy is as it was.", 0
     elif state.server is None:
-        yield "", "Take the stick out before the machine starts again.", 0
+        yield "", "If the machine was started from a stick, take that out before a reboot.", 0

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 
 from bty_agent.host import Host
 from bty_agent.server.client import ServerClient

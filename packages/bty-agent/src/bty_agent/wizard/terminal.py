@@ -59,6 +59,13 @@ class Terminal:
             out.print()
         return 2 + (len(lines) + 1 if lines else 0)
 
+    def leave(self, lines: Sequence[Line]) -> None:
+        """Leave these lines as the last that is seen of the wizard."""
+        if not self.dumb:
+            self.console.err.clear()
+        for style, text in lines:
+            self.say(style, text)
+
     def say(self, style: str, text: str) -> None:
         """Write one more line."""
         self.console.err.print(Text(text, style), soft_wrap=True)
