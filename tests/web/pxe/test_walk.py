@@ -53,7 +53,11 @@ def flashed(site: Site) -> Boot:
     assert plan.image.url == "http://localhost/images/debian.img"
     for phase in ("writing", "verifying", "finishing"):
         answer = boot.progress(phase, disk_bytes=5, source_bytes=5, total_bytes=10)
-        assert answer.get_json() == {"cancel": False, "queue_position": None}
+        assert answer.get_json() == {
+            "cancel": False,
+            "queue_position": None,
+            "ask_again_seconds": None,
+        }
     assert boot.done().status_code == 200
     return boot
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         return Exit.USAGE
     arguments = argparse.Namespace()
     try:
-        with _terminated_like_interrupted():
+        with terminated_like_interrupted():
             with redirect_stdout(console.stdout):  # where argparse prints help and version
                 arguments = parse(argv)
             return command(arguments.command)(arguments, console)
@@ -50,7 +50,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
 
 
 def say_failure(console: Console, error: BtyError) -> None:
-    """Say what failed, each reason with its hint, and in what state the disk is."""
+    """Write what failed, what to do, and in which state a disk was left."""
     found = error.reasons if isinstance(error, Refusals) else (error,)
     for one in found:
         console.say(f"bty: {plain(one.message)}", indent=5)
@@ -61,7 +61,7 @@ def say_failure(console: Console, error: BtyError) -> None:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does, and hear the same wish twice only once."""
     heard = -_SAME_WISH_SECONDS
 

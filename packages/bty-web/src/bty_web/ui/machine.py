@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy import select
@@ -19,7 +19,16 @@ from bty_web.errors import NotFound
 from bty_web.extensions import db, writing
 from bty_web.models import Attempt, Event, Group, Image, Mac, Machine
 from bty_web.security import login_required, person, settings
-from bty_web.services import assignments, attempts, boot, contacts, listing, machines, targets
+from bty_web.services import (
+    assignments,
+    attempts,
+    boot,
+    contacts,
+    listing,
+    machines,
+    targets,
+    turns,
+)
 from bty_web.services.assignments import Change
 from bty_web.services.boot import Decision, Facts, Flash, OwnDisk, Wizard
 from bty_web.services.clock import now
@@ -42,6 +51,7 @@ class NowPage:
     attempt: Attempt | None
     decision: Decision
     facts: Facts
+    position: int | None  # of the newest attempt in the queue
 
     @property
     def gets(self) -> str:
@@ -147,8 +157,12 @@ def machine_target(number: int) -> str:
 def machine_attempt(number: int, attempt: int) -> str:
     """Show one attempt, with its log."""
     machine = find(number)
+    found = attempt_of(db.session(), machine, attempt)
     return render_template(
-        "machine/attempt.html", machine=machine, attempt=attempt_of(db.session(), machine, attempt)
+        "machine/attempt.html",
+        machine=machine,
+        attempt=found,
+        position=position_of(db.session(), found, now()),
     )
 
 
@@ -210,6 +224,11 @@ def attempt_of(session: Session, machine: Machine, number: int) -> Attempt:
     return found
 
 
+def position_of(session: Session, attempt: Attempt, at: datetime) -> int | None:
+    """Return the place of `attempt` among those that wait for their turn to write, or None."""
+    return turns.positions(session, [attempt], at).get(attempt.id)
+
+
 def _by_mac(text: str) -> Machine:
     try:
         return machines.get(db.session(), MacAddress.parse(text))
@@ -252,9 +271,11 @@ def now_of(machine: Machine) -> NowPage:
     session, at = db.session(), now()
     facts = contacts.facts_of(session, machine)
     grace = timedelta(seconds=settings().local_boot_grace)
+    attempt = attempts.latest(session, machine)
     return NowPage(
         machine=machine,
-        attempt=attempts.latest(session, machine),
+        attempt=attempt,
+        position=position_of(session, attempt, at) if attempt else None,
         decision=boot.decide(facts, at, grace),
         facts=facts,
     )
