@@ -6,14 +6,16 @@ import os
 import threading
 from typing import Protocol
 
+from bty_agent.unattended.computer import console_name
 from bty_core import proc
 from bty_core.disks.find import find_disk
 from bty_core.disks.lsblk import read_disks
 from bty_core.disks.model import Disk
 from bty_core.disks.select import Selector
+from bty_core.errors import CommandFailed
 from bty_core.events import Done, Emit
 from bty_core.flash.engine import flash
-from bty_core.flash.plan import FlashPlan
+from bty_core.flash.plan import FlashPlan, firmware
 from bty_core.machine.inventory import read_inventory
 from bty_core.machine.model import Firmware, Inventory
 
@@ -39,9 +41,10 @@ class ThisComputer:
     """The real one."""
 
     def __init__(self) -> None:
-        self.firmware = Firmware.BIOS
+        """Look at what never changes."""
+        self.firmware = Firmware(firmware())
         self.can_write = os.geteuid() == 0
-        self.console = "console"
+        self.console = console_name()
 
     def disks(self) -> list[Disk]:
         return read_disks()
@@ -56,7 +59,7 @@ class ThisComputer:
         return flash(plan, emit, cancel)
 
     def boot_once(self, disk: Disk, title: str) -> str:
-        raise NotImplementedError
+        raise CommandFailed(f"no boot entry for {title} on {disk.path} can be made by this version")
 
     def reboot(self) -> None:
         proc.run(["systemctl", "reboot"], timeout=60)
@@ -65,4 +68,4 @@ class ThisComputer:
         proc.run(["systemctl", "poweroff"], timeout=60)
 
     def shell(self) -> None:
-        os.system("/bin/sh")
+        raise CommandFailed("this version starts no shell")

@@ -73,9 +73,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The catalog was read."""
+    """The catalog was read. `reason`: why the server wants a person here."""
 
     images: tuple[Offer, ...]
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

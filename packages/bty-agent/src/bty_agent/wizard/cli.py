@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bty_agent import __version__
+from bty_agent.boot_line import CMDLINE
 from bty_agent.cli import (
     DEFAULT_IMAGE_ROOT,
     FILE,
@@ -19,6 +20,7 @@ from bty_agent.cli import (
     refuse_unknown_options,
 )
 from bty_agent.exits import Exit
+from bty_agent.unattended.failure import RUN_DIR
 from bty_core.values import MacAddress
 
 KEYS = """\
@@ -91,8 +93,17 @@ def build_parser() -> argparse.ArgumentParser:
         FILE,
         metavar="FILE",
         type=Path,
-        default=Path("/proc/cmdline"),
+        default=CMDLINE,
         help="where the kernel command line is read (default: /proc/cmdline)",
+    )
+    declare_path(
+        parser,
+        "--run-dir",
+        FOLDER,
+        metavar="DIR",
+        type=Path,
+        default=RUN_DIR,
+        help=f"where an unattended flash that failed left its reason (default: {RUN_DIR})",
     )
     return parser
 

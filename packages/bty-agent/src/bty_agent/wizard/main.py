@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from bty_agent.__main__ import run_main
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
 from bty_agent.main import say_failure
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def run() -> None:
     """Run the program and leave with its exit code."""
-    raise SystemExit(main(sys.argv[1:], Console()))
+    run_main(main)
 
 
 def main(argv: Sequence[str], console: Console) -> Exit:
@@ -58,6 +58,8 @@ def main(argv: Sequence[str], console: Console) -> Exit:
 
 
 def _wizard(arguments: argparse.Namespace) -> Exit:
+    from bty_agent.unattended.failure import read_failure
+    from bty_agent.wizard.answers import Trouble
     from bty_agent.wizard.offers import Origin
     from bty_agent.wizard.run import Setting, Wizard
     from bty_agent.wizard.steps import State, Step
@@ -68,8 +70,10 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
     host = _host(arguments)
     terminal = Terminal()
     session = _session(arguments, host)
+    failure = read_failure(arguments.run_dir)
     state = State(
-        step=Step.LOOK_IMAGES,
+        step=Step.NOTICE if failure else Step.LOOK_IMAGES,
+        notice=Trouble((failure.title,), failure.hint, failure.aftermath) if failure else None,
         origin=Origin.SERVER if session.address else Origin.LOCAL,
         server=session.address,
         uefi=host.firmware is Firmware.UEFI,
@@ -80,7 +84,11 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
         terminal,
         _asker(terminal),
         session,
-        Setting(root=arguments.root, options=FlashOptions(fix_gpt=arguments.fix_gpt)),
+        Setting(
+            root=arguments.root,
+            run_dir=arguments.run_dir,
+            options=FlashOptions(fix_gpt=arguments.fix_gpt),
+        ),
     )
     try:
         wizard.run(state)

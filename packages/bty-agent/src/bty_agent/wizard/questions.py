@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import string
 import sys
-from textwrap import wrap
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import Any
 
 import questionary

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bty_agent.host import Host
+from bty_agent.unattended.failure import forget_failure
 from bty_agent.wizard.answers import Answer, BadImage, Images, Press, Returned, Stayed, Told
 from bty_agent.wizard.catalog import local_offers
 from bty_agent.wizard.menus import Question, YesNo, question
@@ -37,6 +38,7 @@ class Setting:
     """What is given to the wizard, and what does not change."""
 
     root: Path  # of the images of this computer
+    run_dir: Path  # where an unattended flash left why it failed
     options: FlashOptions
 
 
@@ -49,12 +51,15 @@ class Wizard:
         """Nothing is drawn yet."""
         self._host, self._terminal, self._asker = host, terminal, asker
         self._session, self._root, self._options = session, setting.root, setting.options
+        self._run_dir = setting.run_dir
 
     def run(self, state: State) -> State:
         """Go from `state` to the end, and do what the end means."""
         while True:
             while state.step is not Step.END:
                 answer = self._answer(state)
+                if state.step is Step.NOTICE and answer is Press.YES:
+                    forget_failure(self._run_dir)
                 if answer is Press.ANOTHER:
                     self._session.another()
                 state = advance(state, answer)

@@ -44,6 +44,7 @@ class Served:
         self._ended = False  # the newest attempt has an end
         self._opening = threading.Lock()
         self._inventory_known = False
+        self._reason_told = False
         self._lock: socket.socket | None = None
         self._behind: list[threading.Thread] = []
         if client.token is not None and not self._first_to_use(client):
@@ -52,11 +53,24 @@ class Served:
     def look(self) -> Answer:
         """Return the catalog; the attempt is opened meanwhile."""
         try:
-            found = Images(server_offers(self._client.images()))
+            images = server_offers(self._client.images())
+            found = Images(images, self._reason())
         except BtyError as error:
             return NoServer(trouble(error))
         self._in_background(self._ensure)
         return found
+
+    def _reason(self) -> str | None:
+        """Return once why this machine got the wizard and not what it is assigned."""
+        if self._reason_told:
+            return None
+        self._reason_told = True
+        try:
+            return self._client.plan().reason
+        except (
+            ServerRefused
+        ):  # a machine that the server has not seen yet, or an attempt that is over
+            return None
 
     def picked(self, image: Offer | None, disk: Disk | None) -> None:
         """Say what a person has chosen so far."""

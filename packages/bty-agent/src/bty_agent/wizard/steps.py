@@ -181,8 +181,8 @@ def _notice(state: State, answer: Answer) -> State | None:
 
 def _look_images(state: State, answer: Answer) -> State | None:
     match answer:
-        case Images(images):
-            return replace(state, step=Step.IMAGE, images=images)
+        case Images(images, reason):
+            return replace(state, step=Step.IMAGE, images=images, note=reason or state.note)
         case NoServer(trouble):
             return _go(state, Step.NO_SERVER, trouble=trouble, images=())
         case BadImage(trouble):
