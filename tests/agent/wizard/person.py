@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -113,10 +114,14 @@ def wizard(
         dimensions=(rows, columns),
         timeout=WAIT,
     )
+    child.delaybeforesend = None
     try:
         yield Person(child, rows, columns)
     finally:
-        child.close(force=True)
+        if child.isalive():
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+        child.close()
 
 
 def settled(screen: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bty_agent.console import Console
 from bty_agent.wizard.answers import Answer, Press
 from bty_agent.wizard.menus import Menu, Question, Row, Word, YesNo
-from bty_agent.wizard.terminal import Hangup
+from bty_agent.wizard.terminal import Hangup, forget_typed
 
 
 class PlainAsker:
@@ -16,9 +16,14 @@ class PlainAsker:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def ask(self, question: Question, draw: Callable[[], int]) -> Answer:
-        """Return the answer; what cannot be understood is asked again."""
+    def ask(self, question: Question, draw: Callable[[], int], *, fresh: bool = False) -> Answer:
+        """Return the answer; what cannot be understood is asked again.
+
+        `fresh`: what was typed before the question could be read is no answer.
+        """
         draw()
+        if fresh:
+            forget_typed()
         try:
             match question:
                 case Menu():

@@ -12,6 +12,7 @@ import questionary
 from prompt_toolkit import Application
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import (
@@ -30,7 +31,7 @@ from questionary.prompts.common import InquirerControl
 from bty_agent.wizard.answers import Answer, Press
 from bty_agent.wizard.menus import Menu, Question, Row, Word, YesNo
 from bty_agent.wizard.screens import WIDTH
-from bty_agent.wizard.terminal import Hangup
+from bty_agent.wizard.terminal import Hangup, forget_typed
 
 # The sixteen colours that each console has; what is pointed at also has a mark, and is bold.
 _STYLE = Style(
@@ -68,12 +69,18 @@ class TerminalAsker:
         self._output = Vt100_Output.from_pty(sys.stdout, term=term, default_color_depth=self._depth)
         self._output.enable_cpr = False
 
-    def ask(self, question: Question, draw: Callable[[], int]) -> Answer:
-        """Return the answer; the screen is drawn again when its size changes."""
+    def ask(self, question: Question, draw: Callable[[], int], *, fresh: bool = False) -> Answer:
+        """Return the answer; the screen is drawn again when its size changes.
+
+        `fresh`: what was typed before the question could be read is no answer.
+        """
         at = question.at if isinstance(question, Menu) else None
         while True:
             above = draw()
             app = self._application(question, above, at)
+            if fresh:
+                clear_typeahead(app.input)
+                forget_typed()
             try:
                 found = app.run()
             except EOFError as error:
@@ -119,8 +126,10 @@ class TerminalAsker:
     ) -> Application[Any]:
         rows = _by_answer(menu)
         choices = _choices(menu)
+        # The names of the columns stay where they are when the list moves.
+        text = f"{menu.text}\n    {menu.head}" if menu.head else menu.text
         asked = questionary.select(
-            menu.text,
+            text,
             choices,
             pointer=self._pointer,
             instruction=" ",
@@ -141,7 +150,7 @@ class TerminalAsker:
 
         search = "  type to search" if menu.searchable else ""
         keys = f"Up/Down choose  Enter take  Esc back  Ctrl-C leave{search}"
-        room = app.output.get_size().rows - above - 1 - 2 - (_DETAIL + 1 if details else 0)
+        room = app.output.get_size().rows - above - text.count("\n") - 3 - (_DETAIL + 1 if details else 0)
         for window in app.layout.find_all_windows():
             if window.content is control:
                 window.height = Dimension(max=max(room, _LEAST))
@@ -189,8 +198,6 @@ def _under(text: str) -> list[str]:
 
 def _choices(menu: Menu) -> list[questionary.Choice]:
     found: list[questionary.Choice] = []
-    if menu.head:
-        found.append(questionary.Separator(f"  {menu.head}"))
     apart = False
     for row in menu.rows:
         if row.action and not apart and found:

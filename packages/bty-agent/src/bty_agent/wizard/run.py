@@ -23,14 +23,19 @@ from bty_agent.wizard.writing import Writing
 from bty_core.errors import BtyError
 from bty_core.flash.plan import FlashOptions
 
-_FIRM = frozenset({Step.SUMMARY, Step.NAME, Step.RESULT, Step.FAILED, Step.OFFER_LOCAL})
+_FIRM = frozenset(
+    {Step.SUMMARY, Step.NAME, Step.RESULT, Step.FAILED, Step.OFFER_LOCAL, Step.UNTOLD}
+)
 
 
 class Asker(Protocol):
     """Asks a person."""
 
-    def ask(self, question: Question, draw: Callable[[], int]) -> Answer:
-        """Draw what stands above the question, ask, and return the answer."""
+    def ask(self, question: Question, draw: Callable[[], int], *, fresh: bool = False) -> Answer:
+        """Draw what stands above the question, ask, and return the answer.
+
+        `fresh`: what was typed before is no answer.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +84,8 @@ class Wizard:
                 raise
             except KeyboardInterrupt:
                 return Press.LEAVE
-        if state.step in _FIRM:
-            self._terminal.forget_typed()  # an Enter too many must not answer what nobody has read
-        return self._asker.ask(question(state), lambda: self._draw(state))
+        fresh = state.step in _FIRM  # an Enter too many must not answer what nobody has read
+        return self._asker.ask(question(state), lambda: self._draw(state), fresh=fresh)
 
     def _draw(self, state: State) -> int:
         lines = body(state, self._root, self._terminal.columns)
@@ -127,7 +131,7 @@ class Wizard:
         def sure() -> bool:
             text = "Stop writing? The disk will not boot then."
             asked = YesNo(text=text if writing.writes else "Stop? Nothing was written yet.")
-            return self._asker.ask(asked, lambda: 0) in (Press.YES, Press.LEAVE)
+            return self._asker.ask(asked, lambda: 0, fresh=True) in (Press.YES, Press.LEAVE)
 
         writing = Writing(self._host, self._session, state.plan, turn=state.turn)
         return writing.run(self._terminal, draw, sure)

@@ -70,11 +70,6 @@ class Terminal:
         """Write one more line."""
         self.console.err.print(Text(text, style), soft_wrap=True)
 
-    def forget_typed(self) -> None:
-        """Drop what was typed before a question could be read."""
-        with suppress(OSError, termios.error, ValueError):
-            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-
     def _header(self, way: Sequence[tuple[str, bool]]) -> Text:
         line = Text("bty", f"{STRONG} {FAINT}")
         for number, (name, here) in enumerate(way):
@@ -82,6 +77,12 @@ class Terminal:
             # Brackets, as not every terminal shows what is bold.
             line.append(f"[{name}]" if here else name, STRONG if here else "")
         return line
+
+
+def forget_typed() -> None:
+    """Drop what was typed and not read yet."""
+    with suppress(OSError, termios.error, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 @contextmanager
