@@ -150,7 +150,13 @@ class TerminalAsker:
 
         search = "  type to search" if menu.searchable else ""
         keys = f"Up/Down choose  Enter take  Esc back  Ctrl-C leave{search}"
-        room = app.output.get_size().rows - above - text.count("\n") - 3 - (_DETAIL + 1 if details else 0)
+        room = (
+            app.output.get_size().rows
+            - above
+            - text.count("\n")
+            - 3
+            - (_DETAIL + 1 if details else 0)
+        )
         for window in app.layout.find_all_windows():
             if window.content is control:
                 window.height = Dimension(max=max(room, _LEAST))

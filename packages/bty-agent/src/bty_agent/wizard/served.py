@@ -12,7 +12,7 @@ from bty_agent.host import Host
 from bty_agent.server.client import ServerClient
 from bty_agent.server.errors import AttemptOver, ServerRefused, TokenRefused
 from bty_agent.server.reporter import Reporter
-from bty_agent.server.timing import Timing
+from bty_agent.unattended.pace import pace_here
 from bty_agent.wizard.answers import Answer, Images, LocalSet, NoServer
 from bty_agent.wizard.catalog import server_offers
 from bty_agent.wizard.offers import Offer
@@ -22,7 +22,7 @@ from bty_core.disks.model import Disk
 from bty_core.errors import BtyError
 from bty_core.events import Done, Event
 from bty_core.flash.plan import FlashPlan
-from bty_core.wire.reports import DoneReport, FailedReport
+from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 
 # A person waits for the first answers, and goes on; a report that could not be given is tried behind the scenes.
 _AT_ONCE = 3.0
@@ -33,17 +33,18 @@ _IN_THE_END = 600.0
 class Served:
     """Reports to one server. What cannot be reported is kept from the person only while it does not matter."""
 
-    def __init__(self, host: Host, client: ServerClient, timing: Timing | None = None) -> None:
+    def __init__(self, host: Host, client: ServerClient) -> None:
         """Nothing is asked yet."""
         self.address: str | None = client.base_url
         self._host, self._client = host, client
-        self._timing = timing or Timing()
+        self._timing = pace_here().timing
         self._reporter: Reporter | None = None
         self._cancel = threading.Event()
         self._report: DoneReport | None = None  # what the server does not know yet
         self._ended = False  # the newest attempt has an end
         self._opening = threading.Lock()
         self._inventory_known = False
+        self._seen_alive = False
         self._reason_told = False
         self._lock: socket.socket | None = None
         self._behind: list[threading.Thread] = []
@@ -198,20 +199,20 @@ class Served:
             reporter.waiting()
 
     def _open(self) -> None:
-        if self._client.token is None:
-            self._client.open_attempt(self._host.console)
-        if self._inventory_known:
-            return
-        inventory = self._host.inventory()
-        try:
-            self._client.inventory(inventory)
-        except (AttemptOver, TokenRefused):
-            # The attempt of the kernel command line is over: an unattended one that failed.
-            self._client.open_attempt(self._host.console)
-            self._client.inventory(inventory)
-        except ServerRefused:
-            pass  # the flash does not depend on it
-        self._inventory_known = True
+        """Have an attempt that is not over; the first one brings the inventory."""
+        client = self._client
+        if client.token is not None and not self._seen_alive:
+            try:
+                client.progress(ProgressReport(phase=ReportedPhase.WAITING))
+            except (AttemptOver, TokenRefused):
+                client.token = None  # that of the kernel command line: a flash that failed
+        if client.token is None:
+            client.open_attempt(self._host.console)
+        self._seen_alive = True
+        if not self._inventory_known:
+            with suppress(ServerRefused):  # the flash does not depend on it
+                client.inventory(self._host.inventory())
+            self._inventory_known = True
 
     def _another(self) -> ServerClient:
         return ServerClient(self._client.base_url, self._client.mac)

@@ -402,6 +402,7 @@ def _afresh(state: State) -> State:
     return _go(
         state,
         Step.LOOK_IMAGES,
+        removable=False,
         image=None,
         disk=None,
         plan=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bty_agent.host import Host
+from bty_agent.unattended.pace import pace_here
 from bty_agent.wizard.answers import Answer, BadDisk, BadImage, Disks, Judged, NotWrote, Trouble
 from bty_agent.wizard.catalog import digest_of
 from bty_agent.wizard.steps import State
@@ -39,7 +40,7 @@ def make_plan(host: Host, state: State, options: FlashOptions) -> Answer:
     assert state.image is not None
     assert state.disk is not None
     try:
-        image = inspect(locate(state.image.where), options.max_window)
+        image = inspect(locate(state.image.where, settings=pace_here().http), options.max_window)
     except BtyError as error:
         return BadImage(trouble(error))
     plan = FlashPlan(image=image, disk=state.disk, digest=digest_of(state.image), options=options)
