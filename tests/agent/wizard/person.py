@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -69,12 +68,15 @@ class Person:
         for _ in range(60):
             if text in self.pointed:
                 return
-            before = self.screen.display[:]
-            self.press(DOWN)
-            self.until(lambda before=before: self.screen.display != before, f"move to {text}")
+            self._step(text)
             while self.look(0.02):
                 pass
         raise AssertionError(f"nothing to choose with {text}:\n{self.shown}")
+
+    def _step(self, text: str) -> None:
+        before = list(self.screen.display)
+        self.press(DOWN)
+        self.until(lambda: list(self.screen.display) != before, f"move to {text}")
 
     def take(self, text: str) -> None:
         """Choose the row with `text`."""
@@ -100,17 +102,30 @@ class Person:
         return self.child.exitstatus
 
 
+ROOT = Path(__file__).resolve().parents[3]
+WIZARD = "bty_agent.wizard.main"
+PRETENDED = "tests.agent.wizard.pretended"
+
+
 @contextmanager
 def wizard(
-    *argv: str | Path, term: str = "xterm", rows: int = 24, columns: int = 80, **env: str
+    *argv: str | Path,
+    module: str = WIZARD,
+    term: str = "xterm",
+    rows: int = 24,
+    columns: int = 80,
+    cwd: Path | None = None,
+    **env: str,
 ) -> Iterator[Person]:
     """Start `bty-tui argv`; it is gone when the block is left."""
     said = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "BTY_SERVER", "BTY_IMAGE_ROOT")
     kept = {name: value for name, value in os.environ.items() if name not in said}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     child: pexpect.spawn[bytes] = pexpect.spawn(
         sys.executable,
-        ["-m", "bty_agent.wizard.main", *map(str, argv)],
-        env={**kept, "LC_ALL": "C.UTF-8", "TERM": term, **env},
+        ["-m", module, *map(str, argv)],
+        env={**kept, "LC_ALL": "C.UTF-8", "TERM": term, "PYTHONPATH": path, **env},
+        cwd=cwd,
         dimensions=(rows, columns),
         timeout=WAIT,
     )
@@ -119,12 +134,6 @@ def wizard(
         yield Person(child, rows, columns)
     finally:
         if child.isalive():
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill(signal.SIGKILL)
             child.wait()
         child.close()
-
-
-def settled(screen: str) -> str:
-    """Return a screen without what differs from run to run: seconds, rates, places."""
-    screen = re.sub(r"\d+\.\d s, [\d.]+ [kMG]?B/s", "1.0 s, 100 MB/s", screen)
-    return re.sub(r"/tmp/[\w/.-]+", "/srv/images", screen)

@@ -26,7 +26,14 @@ def at_images(images: Path, *argv: str | Path, **options: Any) -> Iterator[Perso
     """Start the wizard, and wait for the first screen."""
     nothing = images.parent / "cmdline"
     nothing.write_text("quiet")
-    words = ["--root", images, "--cmdline", nothing, "--run-dir", images.parent / "run"]
+    words: list[str | Path] = [
+        "--root",
+        images,
+        "--cmdline",
+        nothing,
+        "--run-dir",
+        images.parent / "run",
+    ]
     with wizard(*words, *argv, **options) as person:
         yield person
 

@@ -81,14 +81,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     declare_path(
         parser,
-        "--pretend",
-        FILE,
-        metavar="FILE",
-        type=Path,
-        help="use the machine in this JSON file instead of this computer; no disk is touched",
-    )
-    declare_path(
-        parser,
         "--cmdline",
         FILE,
         metavar="FILE",

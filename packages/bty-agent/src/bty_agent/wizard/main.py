@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from bty_agent.__main__ import run_main
+from bty_agent.cli import PROVISIONING
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
 from bty_agent.main import say_failure
@@ -19,6 +20,7 @@ from bty_agent.wizard.cli import parse
 from bty_agent.wizard.terminal import Hangup, left_as_found
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.values import MacAddress
+from bty_core.wire.plan import ProvisioningMode
 
 if TYPE_CHECKING:
     from bty_agent.host import Host
@@ -26,14 +28,17 @@ if TYPE_CHECKING:
     from bty_agent.wizard.sessions import Session
     from bty_agent.wizard.terminal import Terminal
 
+# Until provisioning is built there is nothing to choose, and the step does not appear.
+MODES = tuple(map(ProvisioningMode, PROVISIONING))
+
 
 def run() -> None:
     """Run the program and leave with its exit code."""
     run_main(main)
 
 
-def main(argv: Sequence[str], console: Console) -> Exit:
-    """Run the wizard; a failure becomes an exit code and words here."""
+def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exit:
+    """Run the wizard on `host`, or on this computer; a failure becomes an exit code and words here."""
     try:
         with redirect_stdout(console.stdout):  # where argparse prints help and version
             arguments = parse(argv)
@@ -42,7 +47,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
                 "the wizard needs a terminal", hint="without one, bty flash --yes does the same"
             )
         with left_as_found(), _ended_by_signals():
-            return _wizard(arguments)
+            return _wizard(arguments, host)
     except SystemExit:  # help or version
         return Exit.DONE
     except BtyError as error:
@@ -57,7 +62,8 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         return Exit.BUG
 
 
-def _wizard(arguments: argparse.Namespace) -> Exit:
+def _wizard(arguments: argparse.Namespace, host: Host | None) -> Exit:
+    from bty_agent.host import ThisComputer
     from bty_agent.unattended.failure import read_failure
     from bty_agent.wizard.answers import Trouble
     from bty_agent.wizard.offers import Origin
@@ -67,7 +73,7 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
     from bty_core.flash.plan import FlashOptions
     from bty_core.machine.model import Firmware
 
-    host = _host(arguments)
+    host = host or ThisComputer()
     terminal = Terminal()
     session = _session(arguments, host)
     failure = read_failure(arguments.run_dir)
@@ -78,6 +84,7 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
         server=session.address,
         uefi=host.firmware is Firmware.UEFI,
         can_write=host.can_write,
+        modes=MODES,
     )
     wizard = Wizard(
         host,
@@ -95,12 +102,6 @@ def _wizard(arguments: argparse.Namespace) -> Exit:
     finally:
         session.close()
     return Exit.DONE
-
-
-def _host(arguments: argparse.Namespace) -> Host:
-    from bty_agent.host import ThisComputer
-
-    return ThisComputer()
 
 
 def _session(arguments: argparse.Namespace, host: Host) -> Session:

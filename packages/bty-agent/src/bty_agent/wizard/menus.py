@@ -125,7 +125,8 @@ def _images(state: State) -> Menu:
     rows = tuple(
         Row(
             label=line,
-            answer=PickImage(image),
+            answer=None if image.problem else PickImage(image),
+            below=(f"cannot be written: {plain(image.problem)}",) if image.problem else (),
             detail=_image_detail(image),
         )
         for line, image in zip(lines[1:], state.images, strict=True)
@@ -153,8 +154,6 @@ def _image_detail(image: Offer) -> tuple[str, ...]:
     told = []
     if len(plain(image.name)) > _NAME:
         told.append(plain(image.name))
-    if image.problem:
-        told.append(f"Cannot be written: {plain(image.problem)}")
     if image.description:
         told.append(plain(image.description))
     if image.digest:

@@ -11,7 +11,6 @@ from typing import Any
 import questionary
 from prompt_toolkit import Application
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.keys import Keys
@@ -21,6 +20,7 @@ from prompt_toolkit.layout import (
     FormattedTextControl,
     HSplit,
     Layout,
+    ScrollbarMargin,
     Window,
 )
 from prompt_toolkit.output import ColorDepth
@@ -127,7 +127,7 @@ class TerminalAsker:
         rows = _by_answer(menu)
         choices = _choices(menu)
         # The names of the columns stay where they are when the list moves.
-        text = f"{menu.text}\n    {menu.head}" if menu.head else menu.text
+        text = f"{menu.text}\n     {menu.head}" if menu.head else menu.text
         asked = questionary.select(
             text,
             choices,
@@ -144,9 +144,10 @@ class TerminalAsker:
             control.pointed_at = [choice.value for choice in choices].index(at)
         details = any(row.detail for row in menu.rows)
 
-        def detail() -> StyleAndTextTuples:
+        def detail() -> str:
             row = rows.get(_value(control))
-            return [("", "\n".join(row.detail) if row else "")]
+            lines = [line for text in (row.detail if row else ()) for line in wrap(text, WIDTH)]
+            return "\n".join(lines[:_DETAIL])
 
         search = "  type to search" if menu.searchable else ""
         keys = f"Up/Down choose  Enter take  Esc back  Ctrl-C leave{search}"
@@ -161,18 +162,18 @@ class TerminalAsker:
             if window.content is control:
                 window.height = Dimension(max=max(room, _LEAST))
                 window.dont_extend_height = Condition(lambda: True)
-        footer: list[Any] = [Window(height=1)]
-        if details:
-            footer.append(
-                Window(
-                    FormattedTextControl(detail),
-                    height=Dimension(min=1, max=_DETAIL),
-                    wrap_lines=True,
-                    dont_extend_height=True,
-                )
-            )
-            footer.append(Window(height=1))
-        footer.append(Window(FormattedTextControl([("class:keys", keys)]), height=1))
+                if sum(str(choice.title).count("\n") + 1 for choice in choices) > room:
+                    window.right_margins = [ScrollbarMargin(display_arrows=True)]
+        told = Window(
+            FormattedTextControl(detail), height=Dimension(max=_DETAIL), dont_extend_height=True
+        )
+        footer = [
+            ConditionalContainer(
+                HSplit([Window(height=1), told]), filter=Condition(lambda: bool(detail()))
+            ),
+            Window(height=1),
+            Window(FormattedTextControl([("class:keys", keys)]), height=1),
+        ]
         shown = ConditionalContainer(HSplit(footer), filter=Condition(lambda: not app.is_done))
         app.layout = Layout(HSplit([app.layout.container, shown]))
         app.key_bindings = merge_key_bindings([_bindings(app), _ways_out(control), _moves(control)])

@@ -70,11 +70,16 @@ def farewell(state: State) -> list[Line]:
     return [("", "bty: nothing was written")]
 
 
+# What these steps say and the trouble itself are one text.
+_ABOUT_TROUBLE = (Step.FAILED, Step.NO_TURN, Step.NO_SERVER)
 _Said = Iterator[tuple[str, str, int]]
 
 
 def _said(state: State, root: Path) -> _Said:
-    yield from _of_step(state, root)
+    lines = list(_of_step(state, root))
+    yield from lines
+    if lines and (state.trouble or state.note) and state.step not in _ABOUT_TROUBLE:
+        yield "", "", 0
     yield from _trouble(state.trouble)
     if state.note:
         yield WARN, plain(state.note), 0
