@@ -205,8 +205,28 @@ def test_an_attempt_that_is_superseded_stops_writing(box: Box, network: Link) ->
     assert ended.failure is not None
     assert (ended.failure.code, ended.failure.attempt) == ("attempt-over", first)
     assert ended.failure.aftermath == f"{box.disk} does not boot now; flash it again"
-    assert ended.code is Exit.REFUSED
+    assert ended.code is Exit.INTERRUPTED
     assert box.attempt().state is State.QUEUED
+
+
+def test_a_report_that_is_refused_is_no_reason_to_reboot(box: Box, network: Link) -> None:
+    network.image_bytes = 8 * MIB
+    box.assign()
+    with booted(box.boot(network), box.folder / "run", pace="0.1") as boot:
+        assert box.writes()
+        first = box.attempt().id
+        network.deaf_to = b"POST "
+        network.image_bytes = None
+        assert boot.says("is done, and cannot say so")
+        supersede(box)
+        network.deaf_to = None
+        ended = boot.end()
+    assert ended.code is Exit.UNREACHABLE
+    assert ended.failure is not None
+    assert ended.failure.code == "report-refused"
+    assert f"attempt {first} was superseded" in ended.failure.message
+    assert ended.failure.aftermath == f"{box.disk} holds the image and can be booted"
+    assert "would reboot" not in ended.console
 
 
 def supersede(box: Box) -> None:

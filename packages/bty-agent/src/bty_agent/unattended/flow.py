@@ -68,12 +68,14 @@ class Unattended:
             try:
                 return self._run()
             except KeyboardInterrupt:
-                return self._failed(self._stopped(Cancelled("interrupted")))
+                return self._failed(self._stopped(Cancelled("interrupted")), Exit.INTERRUPTED)
             except BtyError as error:
-                return self._failed(self._stopped(error))
+                # As the flash ended, also where that came of what the server said meanwhile.
+                return self._failed(self._stopped(error), exit_for(error))
             except Exception as error:  # noqa: BLE001  # nobody looks: the log and the server must have it
                 self._journal.note("".join(traceback.format_exception(error)))
-                return self._failed(BtyError(f"{type(error).__name__}: {error}", hint=_REPORT_IT))
+                bug = BtyError(f"{type(error).__name__}: {error}", hint=_REPORT_IT)
+                return self._failed(bug, Exit.BUG)
 
     def _run(self) -> Exit:
         plan = self._patiently(self._client.plan)
@@ -221,9 +223,8 @@ class Unattended:
         else:
             self._say(f"the clock was behind; now it is {to:%Y-%m-%d %H:%M} UTC, as on the server")
 
-    def _failed(self, error: BtyError) -> Exit:
+    def _failed(self, error: BtyError, code: Exit) -> Exit:
         """Say why, leave it for the wizard, and tell the server, once."""
-        code = exit_for(error)
         cancelled = isinstance(error, Cancelled)
         self.failure = Failure(
             code=error.code,
@@ -263,7 +264,8 @@ class Unattended:
     def _stopped(self, error: BtyError) -> BtyError:
         """Return why the server stopped the flash, where it did, in place of the `error` that came of it."""
         why = self._reporter.stopped_by
-        if why is None or why is error or not isinstance(error, Cancelled):
+        came_of_it = isinstance(error, Cancelled | ImageUnavailable)
+        if why is None or why is error or not came_of_it or isinstance(error, ReportRefused):
             return error
         why.aftermath = error.aftermath
         return why
