@@ -36,6 +36,7 @@ class Noting(ThisComputer):
         super().__init__()
         self.clock: datetime | None = None
         self.reboots = 0
+        self.stays = False
         self.entries: list[str] = []
         self.entry_fails = False
         self.choice: list[Disk] | None = None
@@ -53,6 +54,8 @@ class Noting(ThisComputer):
         self.clock = to
 
     def reboot(self) -> None:
+        if self.stays:
+            raise CommandFailed("systemctl failed")
         self.reboots += 1
 
 
@@ -86,6 +89,56 @@ def test_a_failure_starts_nothing_again(box: Box) -> None:
     computer = Noting()
     assert flash(box.boot(), box.folder, computer)[0] is Exit.REFUSED
     assert computer.reboots == 0
+
+
+def test_a_computer_that_does_not_start_again_is_left_to_a_person(box: Box) -> None:
+    box.assign()
+    computer = Noting()
+    computer.stays = True
+    code, said = flash(box.boot(), box.folder, computer)
+    assert code is Exit.BUG
+    assert "all is done, and this machine does not reboot: systemctl failed" in said
+    left = read_failure(box.folder / "run")
+    assert left is not None
+    assert left.reported
+    assert box.attempt().state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"image": None}, "the server names no image"),
+        ({"target": None}, "the server names no target"),
+        ({"target": "size>=many"}, "the plan makes no sense: 'many' is not a size"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused_and_reported(
+    box: Box, changed: dict[str, object], sentence: str
+) -> None:
+    (offer,) = ServerClient(box.fleet.url, box.mac).images()
+    plan = Plan(mode=Mode.AUTO, attempt=7, image=offer, target=str(box.disk)).wire()
+    with odd() as server:
+        server.answers["plan"] = Said(body={**plan, **changed})
+        code, said = flash(line_for(server), box.folder, Noting())
+        (failed,) = server.bodies("failed")
+    assert (code, failed["code"]) == (Exit.REFUSED, "plan-incomplete")
+    assert sentence in said
+    assert sentence in str(failed["message"])
+    assert str(failed["message"]) in str(failed["log"])
+
+
+def test_an_inventory_that_the_server_does_not_take_stops_nothing(box: Box) -> None:
+    (offer,) = ServerClient(box.fleet.url, box.mac).images()
+    plan = Plan(mode=Mode.AUTO, attempt=7, image=offer, target=str(box.disk))
+    with odd() as server:
+        server.answers["plan"] = Said(body=plan.wire())
+        server.answers["inventory"] = Said(
+            status=422, body={"detail": "'disks[0].path' is missing"}
+        )
+        code, said = flash(line_for(server), box.folder, Noting())
+        assert len(server.bodies("done")) == 1
+    assert code is Exit.DONE
+    assert "'disks[0].path' is missing" in said
 
 
 def test_a_target_that_matches_several_disks_lists_them(box: Box) -> None:

@@ -223,7 +223,7 @@ def test_a_report_that_is_refused_is_no_reason_to_reboot(box: Box, network: Link
         ended = boot.end()
     assert ended.code is Exit.UNREACHABLE
     assert ended.failure is not None
-    assert ended.failure.code == "report-refused"
+    assert ended.failure.code == "unreported"
     assert f"attempt {first} was superseded" in ended.failure.message
     assert ended.failure.aftermath == f"{box.disk} holds the image and can be booted"
     assert "would reboot" not in ended.console

@@ -113,6 +113,23 @@ def test_a_machine_that_cannot_say_that_it_is_done_reboots_after_a_while(
     assert box.attempt().state is State.VERIFYING
 
 
+def test_who_ends_the_program_when_all_is_done_is_told_what_is_on_the_disk(
+    box: Box, network: Link
+) -> None:
+    network.deaf_to = b"/done "
+    box.assign()
+    with booted(box.boot(network), box.folder / "run", pace="1") as boot:
+        assert boot.says("is done, and cannot say so")
+        boot.interrupt()
+        ended = boot.end()
+    assert ended.code is Exit.UNREACHABLE
+    assert ended.failure is not None
+    assert (ended.failure.code, ended.failure.reported) == ("unreported", False)
+    assert ended.failure.aftermath == f"{box.disk} holds the image and can be booted"
+    assert box.attempt().state not in (State.FAILED, State.CANCELLED)
+    assert written(box)
+
+
 def test_a_cancel_stops_the_write_within_seconds(box: Box, network: Link) -> None:
     network.image_bytes = 8 * MIB
     box.assign()
