@@ -36,6 +36,7 @@ class Odd(http.server.ThreadingHTTPServer):
     def __init__(self, *said: Said, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.said = list(said) or [Said()]
+        self.answers: dict[str, Said] = {}  # by the last part of the path, in place of those
         self.asked: list[tuple[str, str, object]] = []  # method, path, body
         self.times: list[float] = []
         self.tokens: list[str | None] = []
@@ -77,7 +78,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.tokens.append(self.headers.get("Authorization"))
         self.server.times.append(time.monotonic())
         self.server.asked.append((self.command, self.path, json.loads(text) if text else None))
-        said = self.server.take()
+        said = self.server.answers.get(self.path.rpartition("/")[2]) or self.server.take()
         if self.server.ended.wait(said.wait):
             return
         with suppress(OSError):

@@ -15,6 +15,7 @@ from bty_agent.server.client import ServerClient
 from bty_agent.server.errors import AttemptOver, ServerRefused, ServerUnreachable, TokenRefused
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.machine.model import Firmware, Identity, Inventory, Nic
+from bty_core.values import MacAddress
 from bty_core.wire.plan import Mode
 from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 from bty_web.models.words import State
@@ -75,8 +76,9 @@ def test_an_attempt_goes_from_opened_to_done_and_may_then_set_the_policy(
 
 
 def test_the_plan_of_a_boot_is_read_with_its_token(running: Fleet) -> None:
-    said = words(running.boot())
-    client = ServerClient(said["server"], MAC, token=said["token"], attempt=int(said["attempt"]))
+    mac = MacAddress.parse("52:54:00:00:00:01")
+    said = words(running.boot(mac))
+    client = ServerClient(said["server"], mac, token=said["token"], attempt=int(said["attempt"]))
     assert client.plan().attempt == int(said["attempt"])
 
 

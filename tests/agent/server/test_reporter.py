@@ -271,6 +271,22 @@ def test_the_end_is_said_until_the_server_has_it(what: str, cancel: threading.Ev
     assert "the database is away" in heard[0][1]
 
 
+def test_who_cannot_say_the_end_gives_signs_of_life_meanwhile(cancel: threading.Event) -> None:
+    with (
+        odd(ON) as server,
+        Reporter(client_of(server), cancel=cancel, timing=QUICK) as reporter,
+    ):
+        server.answers["done"] = Said(status=503)
+        reporter.emit(STARTED)
+        reporter.emit(Synced(disk_bytes=100))
+        assert not reporter.finish(DONE, 1.0, lambda _number, _why: None)
+        assert phases(server)[-1] == "finishing"
+        assert len(server.bodies("progress")) > 3
+        told = len(server.asked)
+        time.sleep(0.5)
+        assert len(server.asked) == told
+
+
 def test_the_end_is_said_for_a_limited_time(cancel: threading.Event) -> None:
     with (
         odd(Said(status=500)) as server,

@@ -17,6 +17,7 @@ from tests.agent.server.fleet import Fleet, fleet
 from tests.agent.unattended.link import Link, link
 from tests.agent.unattended.machine import PACE, Ended, run
 from tests.conftest import MIB, MakeLoop
+from tests.web.serving.server import wait_until
 
 _NUMBERS = count(1)
 
@@ -47,6 +48,10 @@ class Box:
     def attempt(self) -> Attempt:
         """What the server knows of its newest attempt."""
         return self.fleet.attempt(self.mac)
+
+    def writes(self) -> bool:
+        """Wait until the server knows that bytes are on the disk."""
+        return wait_until(lambda: self.attempt().disk_bytes > 0)
 
     def hears(self, *states: State) -> bool:
         """Wait until the server has its newest attempt in one of `states`."""

@@ -17,8 +17,9 @@ class Link:
     def __init__(self, port: int) -> None:
         self.down = False  # connections are closed as soon as they come, and those that are there
         self.deaf_to: bytes | None = None  # requests with this in their first line are closed
-        self.image_bytes: int | None = None  # so many bytes of images pass, and no more yet
-        self.passed = 0  # bytes of images
+        self.image_bytes: int | None = (
+            None  # so many bytes of one answer with an image pass, and no more yet
+        )
         self.requests: list[str] = []
         self._port = port
         self._ended = False
@@ -71,8 +72,9 @@ class Link:
 
     def _answer(self, far: socket.socket, near: socket.socket, *, image: bool) -> None:
         far.settimeout(0.05)
+        passed = 0
         while not (self.down or self._ended):
-            if image and self.image_bytes is not None and self.passed >= self.image_bytes:
+            if image and self.image_bytes is not None and passed >= self.image_bytes:
                 time.sleep(0.01)
                 continue
             try:
@@ -82,7 +84,7 @@ class Link:
             if not data:
                 return
             near.sendall(data)
-            self.passed += len(data) if image else 0
+            passed += len(data)
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def test_a_machine_flashes_itself_and_says_so(box: Box, policy: str) -> None:
 
 
 def test_the_next_boot_is_what_the_policy_says(box: Box) -> None:
-    nexts = {}
+    nexts: dict[str, bool] = {}
     for policy in ("flash", "flash-once", "flash-cycle"):
         box.mac = MacAddress.parse(f"52:54:01:00:00:{len(nexts):02x}")
         box.folder = box.folder / policy

@@ -23,7 +23,15 @@ from bty_core.machine.model import Inventory
 from bty_core.values import KIB, MIB, MacAddress
 from bty_core.wire.fields import Fields, InvalidField
 from bty_core.wire.plan import ImageOffer, Plan
-from bty_core.wire.reports import DoneReport, FailedReport, Opened, ProgressAnswer, ProgressReport
+from bty_core.wire.reports import (
+    MOST_CONSOLE,
+    DoneReport,
+    FailedReport,
+    Opened,
+    OpenRequest,
+    ProgressAnswer,
+    ProgressReport,
+)
 
 _MOST = 256 * KIB  # bytes of an answer
 _MOST_CATALOG = 16 * MIB
@@ -80,7 +88,8 @@ class ServerClient:
 
     def open_attempt(self, console: str) -> Opened:
         """Open an attempt for the person at `console`, and use its token from now on."""
-        answer = self._ask("POST", self._path("attempts"), {"console": console}, token=None)
+        body = OpenRequest(console=console[:MOST_CONSOLE]).wire()
+        answer = self._ask("POST", self._path("attempts"), body, token=None)
         opened = self._read(lambda: Opened.from_wire(answer))
         self.attempt, self.token = opened.attempt, opened.token
         return opened

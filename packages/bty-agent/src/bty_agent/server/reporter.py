@@ -178,8 +178,8 @@ class Reporter:
     def finish(self, done: DoneReport, patience: float, on_try: OnTry) -> bool:
         """Tell the server that the image is on the disk; return whether it knows by now.
 
-        Tried for `patience` seconds; a refusal ends it at once and is in `over`. Progress is no
-        longer reported.
+        Tried for `patience` seconds, with signs of life meanwhile; a refusal ends it at once and is
+        in `over`. Afterwards nothing more is reported.
         """
         return self._insist(lambda: self._client.done(done), patience, on_try)
 
@@ -188,27 +188,31 @@ class Reporter:
         return self._insist(lambda: self._client.failed(failed), patience, on_try)
 
     def _insist(self, action: Callable[[], None], patience: float, on_try: OnTry) -> bool:
-        self.close()
         until = time.monotonic() + patience
         number = 0
-        while True:
-            number += 1
-            try:
-                action()
-            except ServerUnreachable as error:
-                self.unreachable_since = self.unreachable_since or time.monotonic()
-                on_try(number, error.message)
-                wait = self._timing.wait(number)
-                if time.monotonic() + wait > until:
+        try:
+            while True:
+                number += 1
+                try:
+                    with self._line:  # no report may come after the last one
+                        action()
+                        self._ended = True
+                except ServerUnreachable as error:
+                    self.unreachable_since = self.unreachable_since or time.monotonic()
+                    on_try(number, error.message)
+                    wait = self._timing.wait(number)
+                    if time.monotonic() + wait > until:
+                        return False
+                    time.sleep(wait)
+                except ServerRefused as error:
+                    self.over = error
+                    on_try(number, error.message)
                     return False
-                time.sleep(wait)
-            except ServerRefused as error:
-                self.over = error
-                on_try(number, error.message)
-                return False
-            else:
-                self.unreachable_since = None
-                return True
+                else:
+                    self.unreachable_since = None
+                    return True
+        finally:
+            self.close()
 
     def _say(self, report: ProgressReport) -> None:
         with self._change:
@@ -253,6 +257,8 @@ class Reporter:
 
     def _send(self, report: ProgressReport) -> ProgressAnswer:
         with self._line:
+            if self._ended:
+                return ProgressAnswer()
             if self._wanted is None or report.phase is ReportedPhase.QUEUED:
                 self._wanted = report
             self._sent_at = time.monotonic()

@@ -6,7 +6,7 @@ from bty_core.errors import ImageUnavailable, Refused
 
 
 class PlanIncomplete(Refused):
-    """The server wants a flash and does not say of which image, or onto which disk."""
+    """The server wants a flash and does not say of which image or onto which disk, or not so that it makes sense."""
 
     code = "plan-incomplete"
 
@@ -17,7 +17,7 @@ class CannotProvision(Refused):
     code = "cannot-provision"
 
 
-class ReportRefused(ImageUnavailable):
-    """The image is on the disk, and the server will not hear of it."""
+class Unreported(ImageUnavailable):
+    """The image is on the disk, and the server does not know it."""
 
-    code = "report-refused"
+    code = "unreported"

@@ -14,10 +14,10 @@ from bty_agent.exits import Exit, exit_for
 from bty_agent.render.outcome import outcome
 from bty_agent.render.words import plain
 from bty_agent.server.client import ServerClient
-from bty_agent.server.errors import AttemptOver, ServerUnreachable, TokenRefused
+from bty_agent.server.errors import AttemptOver, ServerRefused, ServerUnreachable, TokenRefused
 from bty_agent.server.reporter import Reporter
 from bty_agent.unattended.computer import Computer
-from bty_agent.unattended.errors import ReportRefused
+from bty_agent.unattended.errors import Unreported
 from bty_agent.unattended.failure import Failure
 from bty_agent.unattended.job import Job, Wanted, prepare
 from bty_agent.unattended.journal import Journal
@@ -68,12 +68,14 @@ class Unattended:
             try:
                 return self._run()
             except KeyboardInterrupt:
-                return self._failed(self._stopped(Cancelled("interrupted")))
+                return self._failed(self._stopped(Cancelled("interrupted")), Exit.INTERRUPTED)
             except BtyError as error:
-                return self._failed(self._stopped(error))
+                # As the flash ended, also where that came of what the server said meanwhile.
+                return self._failed(self._stopped(error), exit_for(error))
             except Exception as error:  # noqa: BLE001  # nobody looks: the log and the server must have it
                 self._journal.note("".join(traceback.format_exception(error)))
-                return self._failed(BtyError(f"{type(error).__name__}: {error}", hint=_REPORT_IT))
+                bug = BtyError(f"{type(error).__name__}: {error}", hint=_REPORT_IT)
+                return self._failed(bug, Exit.BUG)
 
     def _run(self) -> Exit:
         plan = self._patiently(self._client.plan)
@@ -89,10 +91,14 @@ class Unattended:
         self._reporter.waiting()
         self._tell_inventory()
         wanted, flashed, done = self._tries(plan)
-        if wanted.uefi_entry:
-            self._boot_once(flashed.disk, wanted.image.name)
-        self._say(outcome(flashed, done))
-        return self._tell_done(wanted, flashed, done)
+        try:
+            self._say(outcome(flashed, done))
+            if wanted.uefi_entry:
+                self._boot_once(flashed.disk, wanted.image.name)
+            self._tell_done(wanted, flashed, done)
+        except KeyboardInterrupt:
+            raise self._unreported(flashed.disk, "bty was interrupted", None) from None
+        return self._reboot()
 
     def _tries(self, plan: Plan) -> tuple[Wanted, FlashPlan, Done]:
         """Flash, and again where that may help; raise the last failure."""
@@ -114,11 +120,11 @@ class Unattended:
             plan = self._patiently(self._client.plan)
 
     def _try(self, plan: Plan) -> tuple[Wanted, FlashPlan, Done]:
-        wanted = Wanted.of(plan)
+        wanted = Wanted.of(plan, self._pace.http)
         disk = self._computer.find(wanted.selector)
         self._image, self._disk = wanted.image.name, disk
         self._reporter.about(image=self._image, disk=disk, console=self._computer.console)
-        prepared = prepare(wanted, disk, self._pace.http)
+        prepared = prepare(wanted, disk)
         self._reporter.wait_for_turn(
             lambda place: self._say(f"waits for its turn: place {place} in the queue"),
             self._once_in_a_while("waits for the server to give it a turn"),
@@ -138,7 +144,12 @@ class Unattended:
         except BtyError as error:
             self._say(f"cannot say what this machine has: {error.message}")
             return
-        self._patiently(lambda: self._client.inventory(inventory))
+        try:
+            self._patiently(lambda: self._client.inventory(inventory))
+        except (AttemptOver, TokenRefused):
+            raise
+        except ServerRefused as error:
+            self._say(f"the server does not take what this machine has: {error.message}")
 
     def _leave_to_a_person(self, plan: Plan) -> Exit:
         why = plan.reason or "its boot policy has changed"
@@ -167,7 +178,8 @@ class Unattended:
         self._reporter.give_up(unwanted, self._pace.failed_patience, _quietly)
         return self._reboot()
 
-    def _tell_done(self, wanted: Wanted, flashed: FlashPlan, done: Done) -> Exit:
+    def _tell_done(self, wanted: Wanted, flashed: FlashPlan, done: Done) -> None:
+        """Tell the server for as long as there is patience; raise `Unreported` where it refuses to hear it."""
         report = DoneReport(
             image=wanted.image.name,
             disk=str(flashed.disk.path),
@@ -180,16 +192,16 @@ class Unattended:
         if told:
             self._say("the server knows that it is done")
         elif refused := self._reporter.over:
-            error = ReportRefused(
-                f"the image is on {flashed.disk.path}, and the server does not take the report:"
-                f" {refused.message}",
-                hint=refused.hint,
-            )
-            error.aftermath = f"{flashed.disk.path} holds the image and can be booted"
-            raise error
+            raise self._unreported(flashed.disk, refused.message, refused.hint)
         else:
             self._say("the server does not know that it is done: it cannot be reached")
-        return self._reboot()
+
+    def _unreported(self, disk: Disk, why: str, hint: str | None) -> Unreported:
+        error = Unreported(
+            f"the image is on {disk.path}, and the server does not know it: {why}", hint=hint
+        )
+        error.aftermath = f"{disk.path} holds the image and can be booted"
+        return error
 
     def _boot_once(self, disk: Disk, title: str) -> None:
         try:
@@ -202,8 +214,27 @@ class Unattended:
             self._say("would reboot now")
         else:
             self._say("reboots now")
-            self._computer.reboot()
+            try:
+                self._computer.reboot()
+            except BtyError as error:
+                return self._stays(error)
         return Exit.DONE
+
+    def _stays(self, error: BtyError) -> Exit:
+        """Leave a computer that does not start again to a person; all else went well."""
+        code = exit_for(error)
+        self.failure = Failure(
+            code=error.code,
+            message=f"all is done, and this machine does not reboot: {error.message}",
+            hint=error.hint,
+            attempt=self._job.attempt,
+            image=self._image,
+            disk=str(self._disk.path) if self._disk else None,
+            reported=True,
+            exit_code=code,
+        )
+        self._say(self.failure.message)
+        return code
 
     def _mend_clock(self) -> None:
         """Take the server's clock where ours is plainly behind; never go back."""
@@ -221,9 +252,8 @@ class Unattended:
         else:
             self._say(f"the clock was behind; now it is {to:%Y-%m-%d %H:%M} UTC, as on the server")
 
-    def _failed(self, error: BtyError) -> Exit:
+    def _failed(self, error: BtyError, code: Exit) -> Exit:
         """Say why, leave it for the wizard, and tell the server, once."""
-        code = exit_for(error)
         cancelled = isinstance(error, Cancelled)
         self.failure = Failure(
             code=error.code,
@@ -245,7 +275,7 @@ class Unattended:
         ):
             if text:
                 self._journal.say(f"     {plain(text)}")
-        if isinstance(error, AttemptOver | TokenRefused | ReportRefused):
+        if isinstance(error, AttemptOver | TokenRefused | Unreported):
             return code
         report = FailedReport(
             code=error.code,
@@ -263,7 +293,9 @@ class Unattended:
     def _stopped(self, error: BtyError) -> BtyError:
         """Return why the server stopped the flash, where it did, in place of the `error` that came of it."""
         why = self._reporter.stopped_by
-        if why is None or why is error or not isinstance(error, Cancelled):
+        if why is None or isinstance(error, Unreported):
+            return error
+        if not isinstance(error, Cancelled | ImageUnavailable):
             return error
         why.aftermath = error.aftermath
         return why

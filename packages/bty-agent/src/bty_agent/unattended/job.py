@@ -14,6 +14,7 @@ from bty_core.images.address import HttpSettings
 from bty_core.images.digest import KnownDigest
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
+from bty_core.images.source import Source
 from bty_core.values import Digest, MacAddress, size_text
 from bty_core.wire.plan import ImageOffer, Plan, ProvisioningMode
 
@@ -51,13 +52,15 @@ class Wanted:
     """A plan in which everything is there that a flash needs."""
 
     image: ImageOffer
+    source: Source
+    digest: KnownDigest | None
     selector: Selector
     options: FlashOptions
     uefi_entry: bool
 
     @classmethod
-    def of(cls, plan: Plan) -> Wanted:
-        """Check `plan` before anything is looked at; raise `PlanIncomplete`, `CannotProvision` or `InvalidValue`."""
+    def of(cls, plan: Plan, http: HttpSettings) -> Wanted:
+        """Check `plan` before anything is looked at; raise `PlanIncomplete` or `CannotProvision`."""
         if plan.image is None:
             raise PlanIncomplete(
                 "the server names no image that it has", hint="assign one on the machine's page"
@@ -71,23 +74,32 @@ class Wanted:
                 f"this version of bty cannot provision with {plan.provisioning}",
                 hint="set the provisioning mode to none on the machine's page",
             )
-        return cls(
-            image=plan.image,
-            selector=Selector.parse(plan.target),
-            options=FlashOptions(verify=plan.options.verify, fix_gpt=plan.options.fix_gpt),
-            uefi_entry=plan.options.uefi_entry,
-        )
+        offer = plan.image
+        try:
+            return cls(
+                image=offer,
+                source=locate(offer.url, settings=http),
+                digest=KnownDigest(Digest.parse(offer.sha256), "the server")
+                if offer.sha256
+                else None,
+                selector=Selector.parse(plan.target),
+                options=FlashOptions(verify=plan.options.verify, fix_gpt=plan.options.fix_gpt),
+                uefi_entry=plan.options.uefi_entry,
+            )
+        except InvalidValue as error:
+            raise PlanIncomplete(
+                f"the plan makes no sense: {error.message}", hint=error.hint
+            ) from error
 
 
-def prepare(wanted: Wanted, disk: Disk, http: HttpSettings) -> FlashPlan:
+def prepare(wanted: Wanted, disk: Disk) -> FlashPlan:
     """Look at the image and judge the plan; nothing is written.
 
     Raises `Refusals`, `DiskTooSmall`, `ImageUnavailable`, `ImageRefused` and `ImageCorrupt`.
     """
     offer = wanted.image
-    image = inspect(locate(offer.url, settings=http))
-    digest = KnownDigest(Digest.parse(offer.sha256), "the server") if offer.sha256 else None
-    plan = FlashPlan(image=image, disk=disk, digest=digest, options=wanted.options)
+    image = inspect(wanted.source)
+    plan = FlashPlan(image=image, disk=disk, digest=wanted.digest, options=wanted.options)
     if found := refusals(plan):
         raise Refusals(found)
     # Some formats do not say themselves how large the disk is that they become.
