@@ -272,8 +272,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def pictures(session: nox.Session) -> None:
-    """The pictures of the manual, made again: a real flash of a file, a real server in Chromium."""
+    """The pictures of the manual, made again: a real flash of a file, the wizard, a real server in Chromium."""
     session.run(str(environment(session) / "python"), "-m", "docs.pictures")
+    session.run(str(environment(session) / "python"), "-m", "docs.wizard_pictures")
     session.run(str(environment(session) / "python"), "-m", "docs.web_pictures")
 
 

@@ -9,6 +9,7 @@ from textwrap import wrap
 import bty_agent.cli
 import bty_agent.exits
 import bty_agent.unattended.main
+import bty_agent.wizard.cli
 import bty_web.cli
 import bty_web.exits
 from bty_agent.cli import DEFAULT_IMAGE_ROOT, SELECTORS
@@ -137,6 +138,56 @@ def flash_on_boot() -> str:
     parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
     parts += ["## Files", "", _ON_BOOT_FILES]
     return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _ON_BOOT_EXAMPLES)])
+
+
+_TUI_ABOUT = """\
+It asks for an image, for a disk and for a last yes, writes, reads back, and asks what now. Nothing is written before
+the last yes, whose default is No; where the disk holds partitions or a filesystem, its name has to be typed too. Going
+back is always possible. Without root it shows everything and writes nothing.
+
+With a server, the images are the server's, and each flash is an attempt on the machine's page: who thinks at which
+console about which image and which disk, how far the write is, how it ended. Attempt and token come from the kernel
+command line where `bty.mac` is this machine; otherwise the wizard opens an attempt of its own. A server that goes away
+stops nothing that can go on without it: the screen says what it does not know yet, and it is told when it is back.
+
+It runs in 80x24 and sixteen colours, on `linux`, `vt220` and every terminal like a VT100, over a serial line too. The
+terminal is left as it was found. Lines are drawn with ASCII where the font may have no more.
+"""
+_TUI_EXAMPLES = """\
+From a stick, or from a folder:
+
+    sudo bty-tui
+    sudo bty-tui --root /srv/images
+
+With a server, on a machine that was not booted from it:
+
+    sudo bty-tui --server http://10.0.0.1:8080 --mac 52:54:00:12:34:56
+"""
+_TUI_ENVIRONMENT = """\
+BTY_IMAGE_ROOT
+: The folder of the images, where `--root` is not given.
+
+BTY_SERVER
+: The server, where `--server` is not given.
+
+TERM
+: What the terminal is. With `dumb`, or without it, questions are answered by numbers.
+
+NO_COLOR
+: When it is set and not empty, the text is not coloured.
+"""
+
+
+def wizard() -> str:
+    """Return the page of `bty-tui`: options, keys and exit codes."""
+    parser = bty_agent.wizard.cli.build_parser()
+    usage = [f"    {line}" for line in _usage(parser)]
+    parts = ["# bty-tui", "", "## Synopsis", "", *usage, "", "## Description", ""]
+    parts += [str(parser.description), "", _TUI_ABOUT]
+    parts += ["## Options of bty-tui itself", "", *_options(parser)]
+    parts += ["## Keys", "", "```text", bty_agent.wizard.cli.KEYS.rstrip(), "```", ""]
+    parts += ["## Environment", "", _TUI_ENVIRONMENT]
+    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _TUI_EXAMPLES)])
 
 
 def web_commands() -> str:

@@ -33,6 +33,7 @@ man_pages = [
         [author],
         1,
     ),
+    ("reference/generated/bty-tui", "bty-tui", "put an image onto a disk, by hand", [author], 1),
     ("reference/generated/bty-web", "bty-web", "serve images and boot decisions", [author], 1),
 ]
 

@@ -14,7 +14,7 @@ import bty_core
 import bty_web
 from bty_core.errors import BtyError
 from bty_core.events import Event
-from docs.commands import commands, flash_on_boot, web_commands
+from docs.commands import commands, flash_on_boot, web_commands, wizard
 from docs.programs import api
 
 PACKAGES = (bty_core, bty_agent, bty_web)
@@ -60,6 +60,7 @@ def events() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
     "bty-flash-on-boot.md": flash_on_boot,
+    "bty-tui.md": wizard,
     "bty-web.md": web_commands,
     "commands.md": commands,
     "errors.md": errors,

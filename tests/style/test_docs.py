@@ -15,6 +15,7 @@ import pytest
 import bty_agent.cli
 import bty_agent.exits
 import bty_agent.unattended.main
+import bty_agent.wizard.cli
 import bty_web.cli
 import bty_web.exits
 from bty_core.errors import Refusals
@@ -26,11 +27,14 @@ from tests.style.test_errors import failures
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"bty": (bty_agent, "commands.md"), "bty-web": (bty_web, "bty-web.md")}
-ON_BOOT = "bty-flash-on-boot"
-PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {ON_BOOT: f"{ON_BOOT}.md"}
+ON_BOOT, TUI = "bty-flash-on-boot", "bty-tui"
+PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {
+    name: f"{name}.md" for name in (ON_BOOT, TUI)
+}
 # (program, command or nothing) -> its parser
 PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {
-    (ON_BOOT, ""): bty_agent.unattended.main.build_parser()
+    (ON_BOOT, ""): bty_agent.unattended.main.build_parser(),
+    (TUI, ""): bty_agent.wizard.cli.build_parser(),
 }
 for program, (package, _) in PROGRAMS.items():
     parser = package.cli.build_parser()
@@ -165,6 +169,6 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
         }
         assert [one for one in sorted(wanted) if not re.search(rf"(?m)^ +.*{one}\b", page)] == []
         assert [line for line in page.splitlines() if len(line) > 80] == []
-        own = {"bty": "SELECTORS\n", "bty-web": "SETTINGS\n", ON_BOOT: "FILES\n"}
+        own = {"bty": "SELECTORS\n", "bty-web": "SETTINGS\n", ON_BOOT: "FILES\n", TUI: "KEYS\n"}
         assert own[program] in page
         assert "EXIT CODES\n" in page

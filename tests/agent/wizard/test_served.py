@@ -17,6 +17,7 @@ from tests.agent.unattended.link import link
 from tests.agent.wizard.conftest import Room
 from tests.agent.wizard.person import CTRL_C, ENTER, Person, wizard
 from tests.agent.wizard.test_local import say_yes, start, to_summary
+from tests.agent.wizard.tour import half_written
 from tests.conftest import MIB
 from tests.web.serving.server import wait_until
 
@@ -154,7 +155,7 @@ def test_the_server_goes_away_in_the_middle_and_comes_back(room: Room, blank: Pa
     with wizard(*room.booted(), BTY_TEST_PACE=QUICK) as person:
         to_summary(person, blank)
         say_yes(person)
-        person.until(lambda: room.link.passed >= 10 * MIB, "half an image")
+        half_written(person)
         person.sees("writing")
         room.link.down = True
         person.sees("going on in")
@@ -188,7 +189,7 @@ def test_stop_in_the_middle(room: Room, blank: Path) -> None:
     with wizard(*room.booted(), BTY_TEST_PACE=QUICK) as person:
         to_summary(person, blank)
         say_yes(person)
-        person.until(lambda: room.link.passed >= 10 * MIB, "half an image")
+        half_written(person)
         person.sees("writing", "Ctrl-C asks whether to stop.")
         person.press(CTRL_C)
         person.sees("Stop writing? The disk will not boot then.")

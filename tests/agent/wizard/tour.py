@@ -159,8 +159,8 @@ def from_a_server(place: Place, keep: Keep) -> None:
         person.take("sda ")
         keep_when(person, keep, "server-summary", "Erase all of sda")
         person.press("y", ENTER)
-        person.until(lambda: way.passed >= 10 * MIB, "most of the image")
-        keep_when(person, keep, "writing", "writing", "MB/s")
+        half_written(person)
+        keep_when(person, keep, "writing", "bound")
         person.press(CTRL_C)
         keep_when(person, keep, "stop", "Stop writing?")
         person.press(ENTER)
@@ -196,6 +196,11 @@ def without_a_server(place: Place, keep: Keep) -> None:
         keep_when(person, keep, "server-away", "What now?")
 
 
+def half_written(person: Person) -> None:
+    """Wait until the bar shows that something is on the disk."""
+    person.until(lambda: re.search(r"writing .* [1-9]\d%", person.shown), "a bar that has moved")
+
+
 def keep_when(person: Person, keep: Keep, name: str, *texts: str) -> None:
     """Keep the screen when it shows `texts`."""
     person.sees(*texts)
@@ -208,11 +213,9 @@ def settled(screen: str) -> str:
     screen = re.sub(r"[\d.]+ s, [\d.]+ [kMG]?B/s", "1.0 s, 12.6 MB/s", screen)
     screen = re.sub(r"(writing|waiting|verifying) +[━─#.]+.*", r"\1 (a bar)", screen)
     screen = re.sub(r"\b[0-9a-f]{64}\b", "ab" * 32, screen)
-    screen = re.sub(r"\b[0-9a-f]{16}\.\.\.", "abababababababab...", screen)
-    screen = re.sub(
-        r"(?<=images (of|in) )(images|empty)$", "/var/lib/bty/images", screen, flags=re.M
-    )
-    return screen
+    screen = re.sub(r"\b[0-9a-f]{16}\.\.\.", "ab" * 8 + "...", screen)
+    root = r"(images (?:of|in)) (?:images|empty)$"
+    return re.sub(root, r"\1 /var/lib/bty/images", screen, flags=re.MULTILINE)
 
 
 def main() -> int:
