@@ -26,14 +26,17 @@ from bty_web.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 15.0
+MOST_PAGES_AHEAD = 20_000  # of 4 KiB, in the log that is not in the database yet
 _BEGIN = "bty_begin"  # an option of a connection: the statement that begins its transactions
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return how SQLAlchemy opens `url`."""
+    # The last one back is the first one out: it has its statements and pages at hand.
+    pool = {"pool_size": 32, "max_overflow": 0, "pool_use_lifo": True}
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_size": 8, "max_overflow": 24}
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+        return {"connect_args": {"timeout": BUSY_SECONDS}, **pool}
+    return {"pool_pre_ping": True, **pool}
 
 
 def prepare(engine: Engine) -> None:
@@ -48,7 +51,8 @@ def prepare(engine: Engine) -> None:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            "wal_autocheckpoint=20000",
+            # `write_back` does it in peace; this is for when nobody does.
+            f"wal_autocheckpoint={MOST_PAGES_AHEAD}",
             "foreign_keys=ON",
             "temp_store=MEMORY",
         ):
@@ -118,6 +122,17 @@ def begin_writing(session: Session) -> None:
     """End what `session` was reading and begin a transaction that holds the lock for writing."""
     session.rollback()
     session.connection(execution_options={_BEGIN: "BEGIN IMMEDIATE"})
+
+
+def write_back(engine: Engine) -> None:
+    """Bring what SQLite has in its log into the database itself, while others read and write.
+
+    Otherwise whoever fills the log does it, and everybody waits for the disk meanwhile.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.execution_options(**{_BEGIN: None})
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -27,6 +27,7 @@ from bty_web.services.history import BTY, Actor, record, record_seldom
 SILENCE = timedelta(minutes=5)
 OFFERED_SILENCE = timedelta(minutes=15)
 PER_HOUR = 60  # attempts of one machine; more than any boot loop of real firmware makes
+_AT_ONCE = 100  # attempts that are given up in one go, while other writers wait
 
 _MOVES = {
     ReportedPhase.WAITING: State.QUEUED,
@@ -353,7 +354,7 @@ def time_out(session: Session, now: datetime) -> int:
         )
     )
     count = 0
-    for attempt in session.scalars(silent.limit(500).with_for_update()).all():
+    for attempt in session.scalars(silent.limit(_AT_ONCE).with_for_update()).all():
         machine = session.get_one(Machine, attempt.machine_id, with_for_update=True)
         offered = attempt.state is State.OFFERED
         cancelled = attempt.cancel_asked_at is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import yaml
-from sqlalchemy import select
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from bty_core.images.catalog import can_be_image
@@ -160,8 +160,9 @@ def health(root: Path) -> str | None:
 
 def touch_machines(session: Session, name: str) -> None:
     """Let pages and contacts know that something of a machine's image has changed."""
-    for machine in used_by(session, name):
-        machine.changed = max(change_stamp(), machine.changed + 1)
+    stamp = change_stamp()
+    later = case((Machine.changed < stamp, stamp), else_=Machine.changed + 1)
+    session.execute(update(Machine).where(Machine.image == name).values(changed=later))
 
 
 def describe(
