@@ -62,6 +62,25 @@ def flashed(site: Site) -> Boot:
     return boot
 
 
+def test_the_plan_has_the_options_that_are_assigned(site: Site) -> None:
+    discovered(site)
+    assign(
+        site,
+        image="debian.img",
+        target="serial:S5Y1",
+        boot_policy="flash",
+        verify="no",
+        fix_gpt="yes",
+        uefi_entry="yes",
+    )
+    wanted = {"verify": False, "fix_gpt": True, "uefi_entry": True}
+    assert site.client.get(f"/pxe/{MAC}/plan").get_json()["options"] == wanted
+    boot = Boot.of(site)
+    assert boot.plan().get_json()["options"] == wanted
+    boot.progress("writing")
+    assert boot.plan().get_json()["options"] == wanted
+
+
 def grace_is_over(site: Site) -> None:
     """Let the time pass in which a machine is sent to its disk again."""
     with site.session() as session:
