@@ -288,6 +288,17 @@ def test_a_wizard_sets_the_policy_to_local_after_its_flash(site: Site) -> None:
     assert Boot.of(site).mode == "disk"
 
 
+def test_a_token_of_an_earlier_flash_sets_no_policy(site: Site) -> None:
+    boot = discovered(site)
+    boot.done()
+    again = Boot.of(site)  # a stray contact takes nothing away
+    assert boot.post("policy", {"boot_policy": "local"}).status_code == 200
+    assign(site, boot_policy="tui")
+    assert again.progress("waiting").status_code == 200
+    assert boot.post("policy", {"boot_policy": "local"}).status_code == 409
+    assert site.machine().boot_policy == Policy.TUI
+
+
 def test_an_unattended_flash_may_not_set_the_policy(site: Site) -> None:
     discovered(site)
     assign(site, image="debian.img", target="serial:S5Y1", boot_policy="flash")

@@ -36,6 +36,15 @@ def latest(session: Session, machine: Machine) -> Attempt | None:
     return session.get(Attempt, machine.attempt_id) if machine.attempt_id else None
 
 
+def comes_from(session: Session, address: str | None) -> bool:
+    """Whether `address` is that of a machine with an attempt that goes on."""
+    mine = or_(
+        Attempt.client == address, Attempt.client.is_(None) & (Attempt.offered_to == address)
+    )
+    going_on = Attempt.state.in_([State.OFFERED, *UNDER_WAY])
+    return session.scalar(select(Attempt.id).where(mine, going_on).limit(1)) is not None
+
+
 def too_many(database: Database, machine_id: int, now: datetime) -> bool:
     """Whether so many attempts were opened for a machine within the hour that nothing real needs another."""
     return contact_rows.attempts_since(database, machine_id, now - timedelta(hours=1)) >= PER_HOUR
@@ -195,6 +204,13 @@ def set_local(session: Session, machine: Machine, attempt: Attempt, now: datetim
         raise Conflict(
             f"attempt {attempt.id} is {attempt.state} and {attempt.mode}: only a finished interactive one "
             "may set the policy"
+        )
+    newer = select(Attempt.id).where(
+        Attempt.machine_id == machine.id, Attempt.id > attempt.id, Attempt.client.is_not(None)
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        raise Conflict(
+            f"{machine.title} has booted again since attempt {attempt.id}: its policy stays"
         )
     assignments.change(
         session,
