@@ -50,6 +50,7 @@ def script(text: str) -> Response:
     now_in_force = settings()
     where = base_url()
     environment, why_not = _live_environment(now_in_force)
+    db.session.remove()  # what waits for a second connection while it holds one may wait for ever
     found = contacts.contact(
         db.engine,
         mac,
