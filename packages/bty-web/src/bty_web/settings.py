@@ -174,6 +174,12 @@ class Settings:
         "Boot policy of a machine never seen before: tui, or local on a shared network.",
         page=True,
     )
+    flash_limit: int = setting(
+        0,
+        _number(0, 100_000),
+        "Machines that are flashed at once; the others wait for their turn. 0: all that want to.",
+        page=True,
+    )
     event_days: int = setting(90, _number(1, 3650), "Days that events are kept.", page=True)
     upload_reserve_mib: int = setting(
         512, _number(0, 10**6), "MiB that uploads and imports leave free.", page=True

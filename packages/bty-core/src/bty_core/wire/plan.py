@@ -74,7 +74,25 @@ class Options:
     """How the flash is done."""
 
     verify: bool = True  # read the disk back
-    fix_gpt: bool = False
+    fix_gpt: bool = False  # move the backup of the GPT to the end of a larger disk
+    uefi_entry: bool = False  # a boot entry and one-shot BootNext; never changes BootOrder
+
+    def wire(self) -> dict[str, Any]:
+        """Return the options as JSON values."""
+        return {
+            "verify": self.verify,
+            "fix_gpt": self.fix_gpt,
+            "uefi_entry": self.uefi_entry,
+        }
+
+    @classmethod
+    def read(cls, given: Fields) -> Self:
+        """Read the options; what is missing is as usual."""
+        return cls(
+            verify=given.optional(given.boolean, "verify", True),
+            fix_gpt=given.optional(given.boolean, "fix_gpt", False),
+            uefi_entry=given.optional(given.boolean, "uefi_entry", False),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +116,7 @@ class Plan:
             "reason": self.reason,
             "image": self.image.wire() if self.image else None,
             "target": self.target,
-            "options": {"verify": self.options.verify, "fix_gpt": self.options.fix_gpt},
+            "options": self.options.wire(),
             "provisioning": {"mode": self.provisioning.value},
         }
 
@@ -115,10 +133,7 @@ class Plan:
             attempt=given.optional(given.integer, "attempt"),
             image=ImageOffer.read(image) if image else None,
             target=given.optional(lambda name: given.text(name, most=1000), "target"),
-            options=Options(
-                verify=options.optional(options.boolean, "verify", True),
-                fix_gpt=options.optional(options.boolean, "fix_gpt", False),
-            ),
+            options=Options.read(options),
             provisioning=provisioning.optional(
                 lambda name: provisioning.choice(name, ProvisioningMode),
                 "mode",

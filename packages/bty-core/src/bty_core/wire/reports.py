@@ -16,17 +16,41 @@ from bty_core.wire.fields import Fields, InvalidField
 MOST_DISKS = 256
 MOST_NICS = 64
 MOST_LOG = 64 * 1024  # characters of a failed attempt's log
+MOST_NAME = 255  # characters of an image's name
+MOST_CONSOLE = 80  # characters
+TURN_SECONDS = 90  # without a report, after which a turn to write lapses
 
 
 class ReportedPhase(StrEnum):
     """Where the machine says it is. The first word of an attempt's life is the server's."""
 
-    WAITING = "waiting"  # in the wizard, or for its turn
+    WAITING = "waiting"  # in the wizard; gives up a place in the queue, or a turn
+    QUEUED = "queued"  # about to write: asks for its turn
     WRITING = "writing"
     RETRYING = "retrying"
     VERIFYING = "verifying"
     FINISHING = "finishing"
     PROVISIONING = "provisioning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """The body of ``POST /pxe/{mac}/attempts``; none at all is fine too."""
+
+    console: str | None = None  # where the person is: "tty1", "ttyS0", "ssh from 192.0.2.7"
+
+    def wire(self) -> dict[str, Any]:
+        """Return the request as JSON values."""
+        return {"console": self.console[:MOST_CONSOLE] if self.console else None}
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read the request; raise `InvalidField` for what is wrong."""
+        return cls(console=_console(Fields(message)))
+
+
+def _console(given: Fields) -> str | None:
+    return given.optional(lambda name: given.text(name, most=MOST_CONSOLE), "console")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +185,15 @@ def _nic(given: Fields) -> NicReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressReport:
-    """How far an attempt is. Sizes are bytes; `total_bytes` is None while nobody can know."""
+    """How far an attempt is. Sizes are bytes; `total_bytes` is None while nobody can know.
+
+    `image`, `disk` and `console` say what a person has chosen where; leaving one out changes nothing.
+
+    Whoever is about to write asks for its turn with `QUEUED`, again and again as the answers say,
+    and begins when one has no `queue_position`. The turn is held until the attempt ends or says
+    `WAITING`; it lapses after `TURN_SECONDS` without a report. Who has begun to write by then goes
+    on, and is counted again; who has not gets its old place in the queue. First asked, first served.
+    """
 
     phase: ReportedPhase
     source_bytes: int = 0
@@ -169,6 +201,9 @@ class ProgressReport:
     total_bytes: int | None = None
     try_number: int | None = None  # which try this is, after a failure that is tried again
     bottleneck: str | None = None  # a word of bty_core.flash.fold.Bottleneck
+    image: str | None = None  # its name
+    disk: DiskReport | None = None
+    console: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -179,12 +214,16 @@ class ProgressReport:
             "total_bytes": self.total_bytes,
             "try": self.try_number,
             "bottleneck": self.bottleneck,
+            "image": self.image[-MOST_NAME:] if self.image else None,
+            "disk": self.disk.wire() if self.disk else None,
+            "console": self.console[:MOST_CONSOLE] if self.console else None,
         }
 
     @classmethod
     def from_wire(cls, message: object) -> Self:
         """Read ``POST /pxe/{mac}/progress``; raise `InvalidField` for what is missing or wrong."""
         given = Fields(message)
+        disk = given.optional(given.fields, "disk")
         return cls(
             phase=given.choice("phase", ReportedPhase),
             source_bytes=given.optional(given.integer, "source_bytes", 0),
@@ -192,19 +231,27 @@ class ProgressReport:
             total_bytes=given.optional(given.integer, "total_bytes"),
             try_number=given.optional(given.integer, "try"),
             bottleneck=given.optional(lambda name: given.text(name, most=20), "bottleneck"),
+            image=given.optional(lambda name: given.text(name, most=MOST_NAME), "image"),
+            disk=DiskReport.read(disk) if disk else None,
+            console=_console(given),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressAnswer:
-    """What the server says to a report: go on, stop, or wait for a turn."""
+    """What the server says to a report: stop, wait for a turn, or go on. Stop counts first."""
 
     cancel: bool = False
-    queue_position: int | None = None
+    queue_position: int | None = None  # 1 is next; None: it is your turn
+    ask_again_seconds: int | None = None  # when to ask again; there with a position
 
     def wire(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
-        return {"cancel": self.cancel, "queue_position": self.queue_position}
+        return {
+            "cancel": self.cancel,
+            "queue_position": self.queue_position,
+            "ask_again_seconds": self.ask_again_seconds,
+        }
 
     @classmethod
     def from_wire(cls, message: object) -> Self:
@@ -213,6 +260,7 @@ class ProgressAnswer:
         return cls(
             cancel=given.optional(given.boolean, "cancel", False),
             queue_position=given.optional(given.integer, "queue_position"),
+            ask_again_seconds=given.optional(given.integer, "ask_again_seconds"),
         )
 
 

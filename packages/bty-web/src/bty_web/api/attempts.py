@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import AwareDatetime, Field
@@ -13,7 +14,7 @@ from bty_web.api.paging import page_of
 from bty_web.extensions import db, writing
 from bty_web.models import Attempt, Machine
 from bty_web.models.words import AttemptMode, Scope, State, Trigger
-from bty_web.services import attempts, clock, listing, machines
+from bty_web.services import attempts, clock, listing, machines, turns
 
 
 class AttemptAnswer(Answer):
@@ -31,7 +32,14 @@ class AttemptAnswer(Answer):
     image: str | None
     image_sha256: str | None
     target: str | None = Field(description="The disk selector.")
-    disk: str | None = Field(description="The disk that was written.")
+    disk: str | None = Field(description="The disk that is or was written.")
+    disk_details: dict[str, Any] | None = Field(
+        description="Its model, serial and size, as an inventory has them, where the machine says so."
+    )
+    console: str | None = Field(description="Where the person is who flashes by hand.")
+    queue_position: int | None = Field(
+        description="Its place among those that wait for their turn to write; 1 is next."
+    )
     phase: str | None
     source_bytes: int
     disk_bytes: int
@@ -70,10 +78,16 @@ class AttemptQuery(Paged):
     state: State | None = omittable("Those in this state.")
 
 
-def attempt_values(attempt: Attempt, machine: Machine) -> dict[str, Any]:
-    """Return what an `AttemptDetail` is made of."""
-    columns = AttemptDetail.model_fields.keys() - {"mac"}
-    return {"mac": machine.mac, **{name: getattr(attempt, name) for name in columns}}
+def attempt_values(
+    attempt: Attempt, machine: Machine, positions: Mapping[int, int]
+) -> dict[str, Any]:
+    """Return what an `AttemptDetail` is made of; `positions` are those of the queue."""
+    columns = AttemptDetail.model_fields.keys() - {"mac", "queue_position"}
+    return {
+        "mac": machine.mac,
+        "queue_position": positions.get(attempt.id),
+        **{name: getattr(attempt, name) for name in columns},
+    }
 
 
 @operation(
@@ -96,7 +110,8 @@ def list_attempts(query: AttemptQuery) -> Reply:
         number=query.page,
         size=query.size,
     )
-    items = [attempt_values(*row) for row in found.rows]
+    positions = turns.positions(session, [row[0] for row in found.rows], clock.now())
+    items = [attempt_values(*row, positions) for row in found.rows]
     return page_of(AttemptPage, found, items, query)
 
 
@@ -113,7 +128,8 @@ def show_attempt(id: int) -> AttemptDetail:
     session = db.session()
     attempt = attempts.get(session, id)
     machine = session.get_one(Machine, attempt.machine_id)
-    return AttemptDetail.model_validate(attempt_values(attempt, machine))
+    positions = turns.positions(session, [attempt], clock.now())
+    return AttemptDetail.model_validate(attempt_values(attempt, machine, positions))
 
 
 @operation(
@@ -138,4 +154,4 @@ def cancel_attempt(id: int) -> AttemptAnswer:
         attempt = attempts.get(session, id, lock=True)
         session.refresh(attempt)
         attempts.cancel(session, machine, attempt, by=auth.actor(), now=clock.now())
-    return AttemptAnswer.model_validate(attempt_values(attempt, machine))
+    return AttemptAnswer.model_validate(attempt_values(attempt, machine, {}))

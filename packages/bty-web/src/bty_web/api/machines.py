@@ -33,7 +33,7 @@ from bty_web.extensions import db, writing
 from bty_web.models import Mac, Machine
 from bty_web.models.words import Policy, Scope
 from bty_web.security import settings
-from bty_web.services import assignments, clock, contacts, listing, live, machines
+from bty_web.services import assignments, clock, contacts, listing, live, machines, turns
 from bty_web.services.assignments import Change
 from bty_web.services.boot import Decision, Flash, OwnDisk, Wizard
 from bty_web.services.history import record
@@ -124,7 +124,7 @@ def put_machine(mac: MacAddress, body: Assignment) -> Reply:
 
     Fields that are left out become what a new machine has. 201: it was added.
     """
-    values: dict[str, str | None] = {name: getattr(body, name) for name in Assignment.model_fields}
+    values: dict[str, Any] = {name: getattr(body, name) for name in Assignment.model_fields}
     default = settings().default_policy
     values["boot_policy"] = values["boot_policy"] or default
     now, by = clock.now(), auth.actor()
@@ -153,8 +153,9 @@ def put_machine(mac: MacAddress, body: Assignment) -> Reply:
 def change_machine(mac: MacAddress, body: MachineChange) -> MachineDetail:
     """Change a machine.
 
-    Fields that are left out stay as they are. Another image, target, provisioning mode or policy is a new revision
-    of the assignment: `flash-once` and `flash-cycle` begin anew, and earlier failures are forgiven.
+    Fields that are left out stay as they are. Another image, target, provisioning mode, option of the flash
+    or policy is a new revision of the assignment: `flash-once` and `flash-cycle` begin anew, and earlier failures are
+    forgiven.
     """
     now, by = clock.now(), auth.actor()
     with writing() as session:
@@ -275,13 +276,15 @@ def _values(
     mine = select(Mac.machine_id, Mac.mac).where(Mac.machine_id.in_([r.machine.id for r in rows]))
     for number, mac in session.execute(mine.order_by(Mac.mac)):
         macs[number].append(mac)
+    newest = [row.attempt for row in rows if row.attempt]
+    positions = turns.positions(session, newest, clock.now())
     columns = kind.model_fields.keys() - _JOINED
     return [
         {
             **{name: getattr(row.machine, name) for name in columns},
             "macs": macs[row.machine.id],
             "group": row.group,
-            "attempt": attempt_values(row.attempt, row.machine) if row.attempt else None,
+            "attempt": attempt_values(row.attempt, row.machine, positions) if row.attempt else None,
         }
         for row in rows
     ]

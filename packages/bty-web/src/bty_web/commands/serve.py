@@ -8,7 +8,7 @@ from dataclasses import replace
 from bty_web import database
 from bty_web.console import Console
 from bty_web.exits import Exit
-from bty_web.services import keys, readiness, statefolder
+from bty_web.services import clock, keys, readiness, statefolder, turns
 from bty_web.services.readiness import Weight
 from bty_web.serving import supervisor
 from bty_web.settings import Settings, load
@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         readiness.insist(settings)
         keys.load_key(settings.state_dir)
         database.upgrade(settings)
+        _keep_turns(settings)
         for found in readiness.examine(settings):
             if found.what in ("users", "live environment") and found.weight is not Weight.GOOD:
                 console.say(f"bty-web: {found.what}: {found.message}")
@@ -34,6 +35,16 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             settings, told=lambda url: console.data(f"serving {url}"), say=console.say
         )
     return Exit(code)
+
+
+def _keep_turns(settings: Settings) -> None:
+    """Give machines that could not report while the server was away the time to do it."""
+    engine = database.make_engine(settings)
+    try:
+        with database.working(engine) as session:
+            turns.renew(session, clock.now())
+    finally:
+        engine.dispose()
 
 
 def _with_options(settings: Settings, arguments: argparse.Namespace) -> Settings:

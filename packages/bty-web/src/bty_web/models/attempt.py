@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bty_web.models.base import Base, UtcTime, Word
@@ -40,7 +41,9 @@ class Attempt(Base):
     image: Mapped[str | None] = mapped_column(String(255), index=True)
     image_sha256: Mapped[str | None] = mapped_column(String(64))
     target: Mapped[str | None] = mapped_column(String(1000))  # the selector
-    disk: Mapped[str | None] = mapped_column(String(200))  # what the machine says it wrote
+    disk: Mapped[str | None] = mapped_column(String(200))  # what the machine says it writes
+    disk_details: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # a DiskReport of it
+    console: Mapped[str | None] = mapped_column(String(80))  # where the person is, if one is
 
     phase: Mapped[str | None] = mapped_column(String(20))
     source_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -51,6 +54,11 @@ class Attempt(Base):
     try_number: Mapped[int | None] = mapped_column(BigInteger)
     bytes_written: Mapped[int | None] = mapped_column(BigInteger)
     seconds: Mapped[float | None]
+
+    # The queue of those that want to write; what they mean together is in services.turns.
+    queued_at: Mapped[datetime | None] = mapped_column(UtcTime)  # first asked for its turn
+    turn_at: Mapped[datetime | None] = mapped_column(UtcTime)  # got it
+    lapses_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     started_at: Mapped[datetime] = mapped_column(UtcTime)
     heard_at: Mapped[datetime] = mapped_column(UtcTime)  # offered, or the last report

@@ -36,7 +36,8 @@ class State(StrEnum):
 
 
 OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.ABANDONED, State.SUPERSEDED})
-UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.VERIFYING, State.PROVISIONING})
+BEGUN = frozenset({State.RUNNING, State.VERIFYING, State.PROVISIONING})
+UNDER_WAY = BEGUN | {State.QUEUED}
 
 
 class AttemptMode(StrEnum):

@@ -16,6 +16,7 @@ from bty_core.wire.reports import (
     FailedReport,
     InventoryReport,
     Opened,
+    OpenRequest,
     ProgressReport,
 )
 from bty_web.errors import NotAllowed
@@ -24,7 +25,7 @@ from bty_web.models import Attempt, Machine
 from bty_web.models.words import Policy
 from bty_web.pxe.views import seen
 from bty_web.security import base_url, client_address, key, limited, settings
-from bty_web.services import attempts, clock, contacts, keys, machines
+from bty_web.services import attempts, clock, contacts, keys, machines, reports
 from bty_web.services.history import Actor
 
 bp = Blueprint("agent", __name__, url_prefix="/pxe/<text>")
@@ -60,11 +61,14 @@ def _open_plan(session: Session, mac: MacAddress, where: str, grace: timedelta) 
 def open_attempt(text: str) -> tuple[Response, int]:
     """Open an interactive attempt for a wizard that was started by hand."""
     mac = MacAddress.parse(text)
+    asked = OpenRequest.from_wire(_json() if request.get_data() else {})
     policy = Policy(settings().default_policy)
     now = clock.now()
     with writing() as session:
         machine = machines.discover(session, mac, seen(), policy=policy, now=now)
-        attempt = attempts.open_by_hand(session, machine, address=client_address(), now=now)
+        attempt = attempts.open_by_hand(
+            session, machine, address=client_address(), console=asked.console, now=now
+        )
         token = keys.attempt_token(key(), attempt.id, attempt.nonce)
     return jsonify(Opened(attempt=attempt.id, token=token).wire()), 201
 
@@ -87,10 +91,13 @@ def inventory(text: str) -> Response:
 def progress(text: str) -> Response:
     """Take a sign of life; say whether to go on."""
     mac, message = MacAddress.parse(text), _message()
+    limit = settings().flash_limit
     with writing() as session:
         machine, attempt = _authenticated(session, mac)
         report = ProgressReport.from_wire(message)
-        answer = attempts.progress(session, machine, attempt, report, clock.now())
+        answer = reports.progress(
+            session, machine, attempt, report, flash_limit=limit, now=clock.now()
+        )
     return jsonify(answer.wire())
 
 
@@ -101,7 +108,7 @@ def done(text: str) -> Response:
     mac, message = MacAddress.parse(text), _message()
     with writing() as session:
         machine, attempt = _authenticated(session, mac)
-        attempts.done(session, machine, attempt, DoneReport.from_wire(message), clock.now())
+        reports.done(session, machine, attempt, DoneReport.from_wire(message), clock.now())
     return jsonify(status="ok")
 
 
@@ -112,7 +119,7 @@ def failed(text: str) -> Response:
     mac, message = MacAddress.parse(text), _message()
     with writing() as session:
         machine, attempt = _authenticated(session, mac)
-        attempts.failed(session, machine, attempt, FailedReport.from_wire(message), clock.now())
+        reports.failed(session, machine, attempt, FailedReport.from_wire(message), clock.now())
     return jsonify(status="ok")
 
 
@@ -155,6 +162,10 @@ def _authenticated(session: Session, mac: MacAddress) -> tuple[Machine, Attempt]
 def _message() -> dict[str, Any]:
     if _token() is None:  # before the body is looked at: who has no token learns nothing
         raise _no_token()
+    return _json()
+
+
+def _json() -> dict[str, Any]:
     try:
         message = request.get_json(force=True)
     except BadRequest as error:

@@ -10,13 +10,6 @@ from typing import assert_never
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from bty_core.wire.reports import (
-    DoneReport,
-    FailedReport,
-    ProgressAnswer,
-    ProgressReport,
-    ReportedPhase,
-)
 from bty_web.errors import AttemptEnded, Conflict, NotAllowed, NotFound, TooMuch
 from bty_web.models import Attempt, Image, Machine
 from bty_web.models.words import UNDER_WAY, AttemptMode, Policy, State, Trigger
@@ -28,15 +21,6 @@ SILENCE = timedelta(minutes=5)
 OFFERED_SILENCE = timedelta(minutes=15)
 PER_HOUR = 60  # attempts of one machine; more than any boot loop of real firmware makes
 _AT_ONCE = 100  # attempts that are given up in one go, while other writers wait
-
-_MOVES = {
-    ReportedPhase.WAITING: State.QUEUED,
-    ReportedPhase.WRITING: State.RUNNING,
-    ReportedPhase.RETRYING: State.RUNNING,
-    ReportedPhase.VERIFYING: State.VERIFYING,
-    ReportedPhase.FINISHING: State.VERIFYING,
-    ReportedPhase.PROVISIONING: State.PROVISIONING,
-}
 
 
 def get(session: Session, number: int, *, lock: bool = False) -> Attempt:
@@ -51,6 +35,15 @@ def get(session: Session, number: int, *, lock: bool = False) -> Attempt:
 def latest(session: Session, machine: Machine) -> Attempt | None:
     """Return the newest attempt of `machine`."""
     return session.get(Attempt, machine.attempt_id) if machine.attempt_id else None
+
+
+def comes_from(session: Session, address: str | None) -> bool:
+    """Whether `address` is that of a machine with an attempt that goes on."""
+    mine = or_(
+        Attempt.client == address, Attempt.client.is_(None) & (Attempt.offered_to == address)
+    )
+    going_on = Attempt.state.in_([State.OFFERED, *UNDER_WAY])
+    return session.scalar(select(Attempt.id).where(mine, going_on).limit(1)) is not None
 
 
 def too_many(database: Database, machine_id: int, now: datetime) -> bool:
@@ -97,9 +90,14 @@ def insert_into(database: Database, opening: Opening, now: datetime) -> tuple[in
 
 
 def open_by_hand(
-    session: Session, machine: Machine, *, address: str | None, now: datetime
+    session: Session,
+    machine: Machine,
+    *,
+    address: str | None,
+    console: str | None = None,
+    now: datetime,
 ) -> Attempt:
-    """Open an interactive attempt for a wizard that was started by hand; raise `TooMuch`."""
+    """Open an interactive attempt for a wizard that was started by hand at `console`; raise `TooMuch`."""
     if too_many(session, machine.id, now):
         raise TooMuch(
             f"{machine.title} has opened {PER_HOUR} attempts within an hour",
@@ -114,7 +112,9 @@ def open_by_hand(
     )
     machine.attempt_id, _ = insert_into(session, opening, now)
     machines.touch(machine)
-    return get(session, machine.attempt_id)
+    attempt = get(session, machine.attempt_id)
+    attempt.console = console
+    return attempt
 
 
 def aim(session: Session, machine: Machine, attempt: Attempt) -> None:
@@ -199,121 +199,19 @@ def _supersede_older(session: Session, attempt: Attempt, now: datetime) -> None:
     )
 
 
-def progress(
-    session: Session, machine: Machine, attempt: Attempt, report: ProgressReport, now: datetime
-) -> ProgressAnswer:
-    """Take a sign of life. Raises `AttemptEnded` for an attempt that is over and cannot go on."""
-    if attempt.state is State.CANCELLED:
-        return ProgressAnswer(cancel=True)
-    if attempt.state in (State.DONE, State.FAILED):
-        raise _ended(attempt)
-    began = attempt.state not in UNDER_WAY
-    state = _MOVES[report.phase]
-    if began and state is not State.QUEUED:
-        record(
-            session,
-            "attempt.started",
-            f"attempt {attempt.id} ({attempt.mode}) began",
-            by=Actor("machine", attempt.client),
-            now=now,
-            machine=machine,
-            attempt=attempt,
-        )
-    moved = report.disk_bytes - attempt.disk_bytes
-    elapsed = (now - attempt.heard_at).total_seconds()
-    if report.phase.value != attempt.phase or moved < 0:
-        attempt.bytes_per_second = None
-    elif elapsed > 0:
-        attempt.bytes_per_second = min(int(moved / elapsed), 2**62)
-    attempt.state = state
-    attempt.ended_at = None
-    attempt.phase = report.phase.value
-    attempt.source_bytes = report.source_bytes
-    attempt.disk_bytes = report.disk_bytes
-    attempt.total_bytes = report.total_bytes
-    attempt.bottleneck = report.bottleneck
-    attempt.try_number = report.try_number
-    attempt.heard_at = now
-    machine.last_seen_at = now
-    machine.last_seen_ip = attempt.client or machine.last_seen_ip
-    machines.touch(machine)
-    return ProgressAnswer(cancel=attempt.cancel_asked_at is not None)
-
-
-def done(
-    session: Session, machine: Machine, attempt: Attempt, report: DoneReport, now: datetime
-) -> None:
-    """End `attempt` well; said twice it counts once. The boot policy is never changed."""
-    if attempt.state is State.DONE:
-        return
-    if attempt.state in (State.FAILED, State.CANCELLED):
-        raise _ended(attempt)
-    attempt.state = State.DONE
-    attempt.phase = None
-    attempt.image = report.image[-255:]
-    attempt.disk = report.disk
-    attempt.bytes_written = report.bytes_written
-    attempt.seconds = report.seconds
-    attempt.disk_bytes = attempt.total_bytes or attempt.disk_bytes
-    attempt.heard_at = attempt.ended_at = now
-    machine.last_flashed_at = machine.last_seen_at = now
-    if attempt.trigger is Trigger.REFLASH:
-        machine.reflash_armed_at = None
-    machines.touch(machine)
-    record(
-        session,
-        "attempt.done",
-        f"{attempt.image} is on {report.disk}, after {report.seconds:.0f} s",
-        by=Actor("machine", attempt.client),
-        now=now,
-        machine=machine,
-        attempt=attempt,
-    )
-
-
-def failed(
-    session: Session, machine: Machine, attempt: Attempt, report: FailedReport, now: datetime
-) -> None:
-    """End `attempt` badly; said twice it counts once."""
-    if attempt.state in (State.FAILED, State.CANCELLED) and attempt.code == report.code:
-        return
-    if attempt.state is State.DONE or attempt.state in (State.FAILED, State.CANCELLED):
-        raise _ended(attempt)
-    cancelled = attempt.cancel_asked_at is not None or report.code == "cancelled"
-    attempt.state = State.CANCELLED if cancelled else State.FAILED
-    attempt.code, attempt.message, attempt.hint = report.code, report.message, report.hint
-    attempt.log = redacted(report.log)
-    attempt.heard_at = attempt.ended_at = now
-    machine.last_seen_at = now
-    machines.touch(machine)
-    record(
-        session,
-        "attempt.cancelled" if cancelled else "attempt.failed",
-        report.message,
-        by=Actor("machine", attempt.client),
-        now=now,
-        machine=machine,
-        attempt=attempt,
-    )
-
-
-def redacted(log: str | None) -> str | None:
-    """Return a machine's log without tokens: they stand on its kernel command line."""
-    if log is None:
-        return None
-    words = [
-        f"{name}=REDACTED" if (name := word.partition("=")[0]) == "bty.token" else word
-        for word in log.split(" ")
-    ]
-    return " ".join(words)
-
-
 def set_local(session: Session, machine: Machine, attempt: Attempt, now: datetime) -> None:
     """Let a machine that a person has just flashed boot its own disk from now on."""
     if attempt.mode is not AttemptMode.INTERACTIVE or attempt.state is not State.DONE:
         raise Conflict(
             f"attempt {attempt.id} is {attempt.state} and {attempt.mode}: only a finished interactive one "
             "may set the policy"
+        )
+    newer = select(Attempt.id).where(
+        Attempt.machine_id == machine.id, Attempt.id > attempt.id, Attempt.client.is_not(None)
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        raise Conflict(
+            f"{machine.title} has booted again since attempt {attempt.id}: its policy stays"
         )
     assignments.change(
         session,
@@ -330,7 +228,7 @@ def cancel(
     """Ask the machine to stop; an attempt that it has not begun ends at once. Raises `AttemptEnded`."""
     match attempt.state:
         case State.DONE | State.FAILED | State.CANCELLED | State.SUPERSEDED:
-            raise _ended(attempt)
+            raise ended(attempt)
         case State.OFFERED | State.ABANDONED | State.QUEUED:
             attempt.state = State.CANCELLED
             attempt.ended_at = now
@@ -383,7 +281,8 @@ def time_out(session: Session, now: datetime) -> int:
     return count
 
 
-def _ended(attempt: Attempt) -> AttemptEnded:
+def ended(attempt: Attempt) -> AttemptEnded:
+    """Return the failure to raise where an attempt that is over was to go on."""
     return AttemptEnded(
         f"attempt {attempt.id} has ended: it is {attempt.state}",
         hint="nothing was changed; the next network boot opens a new attempt",

@@ -284,7 +284,7 @@ def plan(
         attempt=attempt.id,
         image=_offer(session, attempt.image, base_url),
         target=attempt.target,
-        options=Options(),
+        options=_options(machine),
         provisioning=machine.provisioning_mode,
     )
 
@@ -305,8 +305,13 @@ def _planned(
                 reason=reason,
                 image=_offer(session, machine.image, base_url),
                 target=machine.target,
+                options=_options(machine),
                 provisioning=machine.provisioning_mode,
             )
+
+
+def _options(machine: Machine) -> Options:
+    return Options(verify=machine.verify, fix_gpt=machine.fix_gpt, uefi_entry=machine.uefi_entry)
 
 
 def _offer(session: Session, name: str | None, base_url: str) -> ImageOffer | None:

@@ -21,6 +21,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(ago, "ago")
     app.add_template_filter(duration, "duration")
     app.add_template_filter(seconds_left, "seconds_left")
+    app.add_template_filter(seconds_under_way, "seconds_under_way")
     app.add_template_filter(zipped, "zipped")
 
 
@@ -65,6 +66,11 @@ def ago(at: datetime | None) -> str:
 def zipped(words: Iterable[str]) -> list[tuple[str, str]]:
     """Return choices whose text is their value."""
     return [(word, word) for word in words]
+
+
+def seconds_under_way(attempt: Attempt) -> float:
+    """Return for how long an attempt has been there."""
+    return ((attempt.ended_at or clock.now()) - attempt.started_at).total_seconds()
 
 
 def seconds_left(attempt: Attempt) -> float | None:

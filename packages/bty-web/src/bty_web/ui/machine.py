@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from bty_core.errors import BtyError, InvalidValue
@@ -19,7 +20,16 @@ from bty_web.errors import NotFound
 from bty_web.extensions import db, writing
 from bty_web.models import Attempt, Event, Group, Image, Mac, Machine
 from bty_web.security import login_required, person, settings
-from bty_web.services import assignments, attempts, boot, contacts, listing, machines, targets
+from bty_web.services import (
+    assignments,
+    attempts,
+    boot,
+    contacts,
+    listing,
+    machines,
+    targets,
+    turns,
+)
 from bty_web.services.assignments import Change
 from bty_web.services.boot import Decision, Facts, Flash, OwnDisk, Wizard
 from bty_web.services.clock import now
@@ -28,7 +38,7 @@ from bty_web.services.targets import Preview
 from bty_web.ui.blueprint import bp
 from bty_web.ui.machines import group_names
 from bty_web.ui.paging import page_number
-from bty_web.ui.words import POLICIES, PROVISIONING
+from bty_web.ui.words import OPTIONS, POLICIES, PROVISIONING
 
 ATTEMPTS = 10  # of one page of the table
 EVENTS = 20
@@ -42,6 +52,7 @@ class NowPage:
     attempt: Attempt | None
     decision: Decision
     facts: Facts
+    position: int | None  # of the newest attempt in the queue
 
     @property
     def gets(self) -> str:
@@ -86,6 +97,7 @@ class MachinePage:
     wanted: Mapping[str, str]
     error: BtyError | None = None
     policies = POLICIES
+    options = OPTIONS
     provisioning = PROVISIONING
     possible = assignments.POSSIBLE_PROVISIONING
 
@@ -103,6 +115,11 @@ class MachinePage:
     def image(self) -> str:
         """The image that the form shows as chosen."""
         return self.wanted.get("image", self.machine.image or "")
+
+    def chosen(self, option: str) -> bool:
+        """Whether the form shows an option of the flash as chosen."""
+        given = _last(self.wanted, option)
+        return given == "yes" if given is not None else bool(getattr(self.machine, option))
 
     @property
     def policy(self) -> str:
@@ -147,8 +164,12 @@ def machine_target(number: int) -> str:
 def machine_attempt(number: int, attempt: int) -> str:
     """Show one attempt, with its log."""
     machine = find(number)
+    found = attempt_of(db.session(), machine, attempt)
     return render_template(
-        "machine/attempt.html", machine=machine, attempt=attempt_of(db.session(), machine, attempt)
+        "machine/attempt.html",
+        machine=machine,
+        attempt=found,
+        position=position_of(db.session(), found, now()),
     )
 
 
@@ -159,12 +180,14 @@ def assign(number: int) -> Response | str | tuple[str, int]:
     form = request.form
     if "preview" in form:
         return render_template("machine/machine.html", page=page_of(find(number), wanted=form))
+    options = {name: _last(form, name) for name in OPTIONS}
     wanted = Change.of(
         image=form.get("image", ""),
         target=_target(form),
         provisioning_mode=form.get("provisioning_mode", ""),
         boot_policy=form.get("boot_policy", ""),
         local_boot=form.get("local_boot", ""),
+        **{name: value for name, value in options.items() if value is not None},
     )
     return _changed(number, wanted)
 
@@ -210,11 +233,22 @@ def attempt_of(session: Session, machine: Machine, number: int) -> Attempt:
     return found
 
 
+def position_of(session: Session, attempt: Attempt, at: datetime) -> int | None:
+    """Return the place of `attempt` among those that wait for their turn to write, or None."""
+    return turns.positions(session, [attempt], at).get(attempt.id)
+
+
 def _by_mac(text: str) -> Machine:
     try:
         return machines.get(db.session(), MacAddress.parse(text))
     except InvalidValue as error:
         raise NotFound(error.message) from error
+
+
+def _last(given: Mapping[str, str], name: str) -> str | None:
+    """Return the last value of a field: what is unchecked sends the one before it."""
+    values = given.getlist(name) if isinstance(given, MultiDict) else []
+    return values[-1] if values else None
 
 
 def _target(given: Mapping[str, str]) -> str:
@@ -252,9 +286,11 @@ def now_of(machine: Machine) -> NowPage:
     session, at = db.session(), now()
     facts = contacts.facts_of(session, machine)
     grace = timedelta(seconds=settings().local_boot_grace)
+    attempt = attempts.latest(session, machine)
     return NowPage(
         machine=machine,
-        attempt=attempts.latest(session, machine),
+        attempt=attempt,
+        position=position_of(session, attempt, at) if attempt else None,
         decision=boot.decide(facts, at, grace),
         facts=facts,
     )
