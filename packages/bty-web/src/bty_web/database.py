@@ -83,8 +83,8 @@ class _Line:
                 self._file = os.open(name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for one's turn, in line behind the other threads; raise `OperationalError` when it does not come."""
+    def wait(self) -> Iterator[None]:
+        """Be the only writer, once those before have ended; raise `OperationalError` when that takes too long."""
         if not self._threads.acquire(timeout=BUSY_SECONDS):
             why = sqlite3.OperationalError("database is locked")
             raise OperationalError("BEGIN IMMEDIATE", None, why)
@@ -101,12 +101,12 @@ class _Line:
 
 
 _LINES: dict[str, _Line] = {}
-# A child that shared the descriptor would share the turn.
+# A child that shared the descriptor would write at the same time.
 os.register_at_fork(after_in_child=_LINES.clear)
 
 
-def turn(engine: Engine) -> AbstractContextManager[None]:
-    """Wait for the turn to write to the database of `engine`; where that is not SQLite there is nothing to wait for."""
+def in_line(engine: Engine) -> AbstractContextManager[None]:
+    """Be the only one who writes to the database of `engine`; where that is not SQLite nobody need be."""
     if engine.dialect.name != "sqlite":
         return nullcontext()
     name = engine.url.database
@@ -115,7 +115,7 @@ def turn(engine: Engine) -> AbstractContextManager[None]:
     if line is None:
         in_file = Path(name) if name and name != ":memory:" else None
         line = _LINES.setdefault(key, _Line(in_file))
-    return line.turn()
+    return line.wait()
 
 
 def begin_writing(session: Session) -> None:
@@ -145,7 +145,7 @@ def make_engine(settings: Settings) -> Engine:
 @contextmanager
 def working(engine: Engine) -> Iterator[Session]:
     """A unit of work that writes, outside the web application: committed, or undone when anything is raised."""
-    with turn(engine), Session(engine, expire_on_commit=False) as session:
+    with in_line(engine), Session(engine, expire_on_commit=False) as session:
         begin_writing(session)
         try:
             yield session

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from bty_web.database import turn
+from bty_web.database import in_line
 
 Convert = Callable[[Any], Any]
 _rows_of: Any = namedtuple
@@ -135,9 +135,9 @@ def reading(engine: Engine) -> Iterator[Direct]:
 def writing(engine: Engine) -> Iterator[Direct]:
     """A short unit of work that writes: committed at the end, undone when anything is raised.
 
-    Nobody may hold a connection of the pool while waiting for this turn: whoever has the turn needs one.
+    Nobody may hold a connection of the pool while waiting in line: whoever is first needs one.
     """
-    with turn(engine), reading(engine) as connection:
+    with in_line(engine), reading(engine) as connection:
         if engine.dialect.name == "sqlite":  # elsewhere the first statement begins it
             connection.plainly("BEGIN IMMEDIATE")
         try:

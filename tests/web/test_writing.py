@@ -51,7 +51,7 @@ def add(engine: Engine) -> None:
         session.add(Machine(mac=MAC.text, boot_policy=Policy.TUI, discovered_at=NOW, changed=1))
 
 
-def test_a_writer_waits_for_the_turn_of_another_process(engine: Engine, tmp_path: Path) -> None:
+def test_a_writer_waits_for_one_in_another_process(engine: Engine, tmp_path: Path) -> None:
     add(engine)
     (line,) = tmp_path.glob("*-line")
     held = os.open(line, os.O_RDONLY)  # as another process would
@@ -80,21 +80,19 @@ def test_without_the_file_of_the_line_writing_works(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_turn_that_does_not_come_is_an_error(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_too_long_is_an_error(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with (
-        database.turn(engine),
+        database.in_line(engine),
         pytest.raises(OperationalError, match="database is locked"),
-        database.turn(engine),
+        database.in_line(engine),
     ):
         pass
-    with database.turn(engine):  # the failure left nothing behind
+    with database.in_line(engine):  # the failure left nothing behind
         pass
 
 
-def test_what_is_raised_in_a_turn_undoes_what_was_written(engine: Engine) -> None:
+def test_what_is_raised_undoes_what_was_written(engine: Engine) -> None:
     add(engine)
     written = []
     with suppress(ZeroDivisionError), direct.writing(engine) as connection:
