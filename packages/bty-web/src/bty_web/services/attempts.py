@@ -245,15 +245,21 @@ def cancel(
 
 def time_out(session: Session, now: datetime) -> int:
     """Give up the attempts that were silent for too long; return how many."""
-    silent = select(Attempt).where(
-        or_(
-            (Attempt.state == State.OFFERED) & (Attempt.heard_at < now - OFFERED_SILENCE),
-            Attempt.state.in_([*UNDER_WAY]) & (Attempt.heard_at < now - SILENCE),
-        )
+    silent = or_(
+        (Attempt.state == State.OFFERED) & (Attempt.heard_at < now - OFFERED_SILENCE),
+        Attempt.state.in_([*UNDER_WAY]) & (Attempt.heard_at < now - SILENCE),
+    )
+    found = session.execute(
+        select(Attempt.id, Attempt.machine_id).where(silent).order_by(Attempt.id).limit(_AT_ONCE)
     )
     count = 0
-    for attempt in session.scalars(silent.limit(_AT_ONCE).with_for_update()).all():
-        machine = session.get_one(Machine, attempt.machine_id, with_for_update=True)
+    for number, machine_id in found.all():
+        # In the order in which reports lock them; meanwhile one may have come.
+        machine = session.get(Machine, machine_id, with_for_update=True)
+        query = select(Attempt).where(Attempt.id == number, silent).with_for_update()
+        attempt = session.scalar(query)
+        if machine is None or attempt is None:
+            continue
         offered = attempt.state is State.OFFERED
         cancelled = attempt.cancel_asked_at is not None
         minutes = int((now - attempt.heard_at).total_seconds() // 60)
