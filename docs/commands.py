@@ -8,6 +8,7 @@ from textwrap import wrap
 
 import bty_agent.cli
 import bty_agent.exits
+import bty_agent.unattended.main
 import bty_web.cli
 import bty_web.exits
 from bty_agent.cli import DEFAULT_IMAGE_ROOT, SELECTORS
@@ -67,6 +68,54 @@ reverse. Images are files in `BTY_IMAGE_ROOT` and not in it. `restore` keeps wha
 """
 
 
+_ON_BOOT_ABOUT = """\
+The unit of the live environment starts it. It reads the kernel command line: `bty.mode`, `bty.server`, `bty.mac`,
+`bty.attempt` and `bty.token`. With `bty.mode=interactive`, or without a word for bty, it says so and ends at once.
+
+Otherwise it waits for the network and the server, up to 30 minutes, asks for the plan, tells what the machine has,
+waits for its turn where the server says how many machines are flashed at once, flashes, reads back, tells the server,
+and reboots. It reboots when the server knows, or after it has tried to say so for 10 minutes.
+
+What another try may mend is tried three times, 10 and 60 seconds apart: a server that is away, a link that breaks, a
+disk that refuses a write. What it cannot mend is a failure at once: a target that matches no disk or several, an image
+that is too large, a wrong digest, a damaged image. After a failure there is no reboot. The reason stands on the
+console, on the machine's page with the end of the log, and in the run directory, from where the wizard shows it. The
+same attempt is not tried again until the machine has booted again.
+
+An operator who presses *Cancel* on the machine's page is heard within seconds: the write stops, the disk does not boot,
+and there is neither another try nor a reboot. SIGTERM and Ctrl-C stop it as orderly.
+
+Several consoles may start it. The first one owns the flash; the others show what it says, and end with 0 when it ends.
+
+A clock that is more than five minutes behind the server's is set to that, and never set back.
+
+Standard error is talk, one line for each tenth of the way at least; standard output is empty.
+"""
+_ON_BOOT_FILES = """\
+`/run/bty/flash.log`
+: All that happened, with times. The token is not in it.
+
+`/run/bty/console.log`
+: What was said on the console that owns the flash.
+
+`/run/bty/failure.json`
+: Why the last flash of this boot ended without a reboot: `code`, `message`, `hint`, `aftermath`, `attempt`, `image`,
+  `disk`, `reported` (the server knows), `exit_code`.
+
+`/run/bty/flash.lock`
+: Held by the console that owns the flash.
+"""
+_ON_BOOT_EXAMPLES = """\
+See what it would do with a command line of your own, without a reboot:
+
+    echo "bty.mode=auto bty.server=http://10.0.0.1:8080 \\
+        bty.mac=52:54:00:12:34:56 bty.attempt=12 bty.token=..." >line
+    sudo bty-flash-on-boot --cmdline line --run-dir try --no-reboot
+
+It does flash: only the reboot and the clock are left out.
+"""
+
+
 def commands() -> str:
     """Return the page of `bty`: all commands, options, selectors and exit codes."""
     parser = bty_agent.cli.build_parser()
@@ -77,6 +126,17 @@ def commands() -> str:
     parts += [f": The folder of `bty images`, `{DEFAULT_IMAGE_ROOT}` where it is not set.", ""]
     parts += ["NO_COLOR", ": When it is set and not empty, nothing is coloured.", ""]
     return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _EXAMPLES)])
+
+
+def flash_on_boot() -> str:
+    """Return the page of `bty-flash-on-boot`: what it does, options, files and exit codes."""
+    parser = bty_agent.unattended.main.build_parser()
+    parts = [f"# {parser.prog}", "", "## Synopsis", ""]
+    parts += [f"    {line}" for line in _usage(parser)]
+    parts += ["", "## Description", "", str(parser.description), "", _ON_BOOT_ABOUT]
+    parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
+    parts += ["## Files", "", _ON_BOOT_FILES]
+    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _ON_BOOT_EXAMPLES)])
 
 
 def web_commands() -> str:

@@ -26,6 +26,13 @@ html_title = f"bty {release}"
 html_copy_source = False
 man_pages = [
     ("reference/generated/commands", "bty", "put an OS image onto a disk, verified", [author], 1),
+    (
+        "reference/generated/bty-flash-on-boot",
+        "bty-flash-on-boot",
+        "flash this machine as its server wants it",
+        [author],
+        1,
+    ),
     ("reference/generated/bty-web", "bty-web", "serve images and boot decisions", [author], 1),
 ]
 

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import bty_agent
 import bty_core
 import bty_web
 from bty_core.errors import BtyError
 from bty_core.events import Event
-from docs.commands import commands, web_commands
+from docs.commands import commands, flash_on_boot, web_commands
 from docs.programs import api
 
-PACKAGES = (bty_core, bty_web)
+PACKAGES = (bty_core, bty_agent, bty_web)
 Kind = TypeVar("Kind")
 
 
@@ -58,6 +59,7 @@ def events() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
+    "bty-flash-on-boot.md": flash_on_boot,
     "bty-web.md": web_commands,
     "commands.md": commands,
     "errors.md": errors,

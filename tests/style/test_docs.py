@@ -14,6 +14,7 @@ import pytest
 
 import bty_agent.cli
 import bty_agent.exits
+import bty_agent.unattended.main
 import bty_web.cli
 import bty_web.exits
 from bty_core.errors import Refusals
@@ -25,8 +26,12 @@ from tests.style.test_errors import failures
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"bty": (bty_agent, "commands.md"), "bty-web": (bty_web, "bty-web.md")}
+ON_BOOT = "bty-flash-on-boot"
+PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {ON_BOOT: f"{ON_BOOT}.md"}
 # (program, command or nothing) -> its parser
-PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {}
+PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {
+    (ON_BOOT, ""): bty_agent.unattended.main.build_parser()
+}
 for program, (package, _) in PROGRAMS.items():
     parser = package.cli.build_parser()
     PARSERS |= {(program, ""): parser}
@@ -47,7 +52,7 @@ def section(page: str, heading: str) -> str:
 
 @pytest.mark.parametrize(("program", "name"), PARSERS)
 def test_every_option_is_in_the_page_of_commands(program: str, name: str) -> None:
-    page = PAGES[PROGRAMS[program][1]]()
+    page = PAGES[PAGE_OF[program]]()
     told = section(page, f"### {name}" if name else f"## Options of {program} itself")
     missing = [
         one
@@ -71,10 +76,10 @@ def test_help_is_not_wider_than_80_columns(which: tuple[str, str]) -> None:
     assert [line for line in PARSERS[which].format_help().splitlines() if len(line) > 80] == []
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", PAGE_OF)
 def test_every_exit_code_is_in_the_page_of_commands(program: str) -> None:
-    package, page = PROGRAMS[program]
-    told = section(PAGES[page](), "## Exit codes")
+    told = section(PAGES[PAGE_OF[program]](), "## Exit codes")
+    package, _ = PROGRAMS.get(program, PROGRAMS["bty"])
     codes = package.exits.Exit
     assert [code for code in codes if f"| {int(code)} | {code.meaning} |" not in told] == []
 
@@ -150,7 +155,7 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
     env = {**os.environ, "PYTHONWARNINGS": "default"}
     subprocess.run([*sphinx, *folders], check=True, env=env)
     env = {**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}
-    for program in PROGRAMS:
+    for program in PAGE_OF:
         man: list[str | Path] = ["man", "--warnings", "-l", tmp_path / f"man/{program}.1"]
         ran = subprocess.run(man, check=True, capture_output=True, text=True, env=env)
         assert ran.stderr == ""
@@ -160,5 +165,6 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
         }
         assert [one for one in sorted(wanted) if not re.search(rf"(?m)^ +.*{one}\b", page)] == []
         assert [line for line in page.splitlines() if len(line) > 80] == []
-        assert ("SELECTORS\n" if program == "bty" else "SETTINGS\n") in page
+        own = {"bty": "SELECTORS\n", "bty-web": "SETTINGS\n", ON_BOOT: "FILES\n"}
+        assert own[program] in page
         assert "EXIT CODES\n" in page

@@ -7,21 +7,26 @@ import pkgutil
 import re
 from collections import Counter
 
+import bty_agent
 import bty_core
 import bty_web
 from bty_core.errors import BtyError
 
 
 def failures() -> list[type[BtyError]]:
-    """Return every BtyError of core and server, wherever it is declared."""
-    for package in (bty_core, bty_web):
+    """Return every BtyError of core, agent and server, wherever it is declared."""
+    for package in (bty_core, bty_agent, bty_web):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     found: list[type[BtyError]] = [BtyError]
     for kind in found:  # grows while it is walked
         found += [below for below in kind.__subclasses__() if below not in found]
-    return [kind for kind in found if kind.__module__.startswith(("bty_core.", "bty_web."))]
+    return [
+        kind
+        for kind in found
+        if kind.__module__.startswith(("bty_core.", "bty_agent.", "bty_web."))
+    ]
 
 
 def test_codes_are_unique_and_readable() -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
+from typing import NoReturn
 
 from bty_agent.console import Console
+from bty_agent.exits import Exit
 from bty_agent.main import main
 
 
 def run() -> None:
-    """Run the program and leave with its exit code."""
+    """Run ``bty`` and leave with its exit code."""
+    run_main(main)
+
+
+def run_main(program: Callable[[Sequence[str], Console], Exit]) -> NoReturn:
+    """Run a program of this package on the words and streams of this process; leave with its exit code."""
     _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name that the locale cannot spell is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:], Console())
+    code = program(sys.argv[1:], Console())
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

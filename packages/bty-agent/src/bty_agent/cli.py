@@ -64,14 +64,14 @@ and is a regular file that takes the place of a disk.
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser that raises what it has to say, as everything else in bty does."""
 
     def error(self, message: str) -> NoReturn:
         raise InvalidValue(_sentence(message), hint=f"{self.prog} --help lists what there is")
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     """Help that is never wider than 80 columns."""
 
     def __init__(self, prog: str) -> None:
@@ -82,11 +82,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``bty``."""
-    parser = _Parser(
+    parser = Parser(
         prog="bty",
         description="Put an OS image onto a disk, verified.",
-        epilog=_exit_codes(*Exit) + "\n\n'bty COMMAND --help' tells more of a command.",
-        formatter_class=_Formatter,
+        epilog=exit_codes(*Exit) + "\n\n'bty COMMAND --help' tells more of a command.",
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -105,8 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog="\n".join(filter(None, [epilog, _exit_codes(*known)])),
-            formatter_class=_Formatter,
+            epilog="\n".join(filter(None, [epilog, exit_codes(*known)])),
+            formatter_class=Formatter,
             allow_abbrev=False,
         )
 
@@ -131,7 +131,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = build_parser()
     asked = commands_of(parser).get(argv[0], parser) if argv else parser
-    _refuse_unknown_options(asked, argv)
+    refuse_unknown_options(asked, argv)
     arguments, left = parser.parse_known_args(argv)
     if left:
         asked.error(f"unknown {'option' if left[0].startswith('-') else 'argument'} '{left[0]}'")
@@ -148,7 +148,7 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return {}
 
 
-def _refuse_unknown_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+def refuse_unknown_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Name a mistyped option before argparse says that the right one is missing."""
     known = [name for action in parser._actions for name in action.option_strings]
     for word in takewhile(lambda word: word != "--", argv):
@@ -175,7 +175,7 @@ def _sentence(message: str) -> str:
     return message
 
 
-def _exit_codes(*codes: Exit) -> str:
+def exit_codes(*codes: Exit) -> str:
     """Return exit codes and what they mean, in 80 columns."""
     lines = ["exit codes:"]
     for code in codes:

@@ -28,14 +28,14 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         return Exit.USAGE
     arguments = argparse.Namespace()
     try:
-        with _terminated_like_interrupted():
+        with terminated_like_interrupted():
             with redirect_stdout(console.stdout):  # where argparse prints help and version
                 arguments = parse(argv)
             return command(arguments.command)(arguments, console)
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:
-        _say_failure(console, error)
+        say_failure(console, error)
         return exit_for(error)
     except KeyboardInterrupt:
         console.say("\nbty: interrupted")
@@ -49,7 +49,8 @@ def main(argv: Sequence[str], console: Console) -> Exit:
         return Exit.BUG
 
 
-def _say_failure(console: Console, error: BtyError) -> None:
+def say_failure(console: Console, error: BtyError) -> None:
+    """Write what failed, what to do, and in which state a disk was left."""
     found = error.reasons if isinstance(error, Refusals) else (error,)
     for one in found:
         console.say(f"bty: {plain(one.message)}", indent=5)
@@ -60,7 +61,7 @@ def _say_failure(console: Console, error: BtyError) -> None:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """Have SIGTERM and SIGHUP end a flash as orderly as Ctrl-C does, and hear the same wish twice only once."""
     heard = -_SAME_WISH_SECONDS
 

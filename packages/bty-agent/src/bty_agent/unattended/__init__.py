@@ -1,0 +1,1 @@
+"""``bty-flash-on-boot``: a machine flashes itself, tells its server, and reboots."""

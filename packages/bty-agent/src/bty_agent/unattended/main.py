@@ -1,0 +1,130 @@
+"""``bty-flash-on-boot``: arguments and a console in, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from bty_agent import __version__
+from bty_agent.__main__ import run_main
+from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
+from bty_agent.cli import Formatter, Parser, exit_codes, refuse_unknown_options
+from bty_agent.console import Console
+from bty_agent.exits import Exit, exit_for
+from bty_agent.main import say_failure, terminated_like_interrupted
+from bty_agent.unattended.computer import Computer, ThisComputer
+from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, write_failure
+from bty_agent.unattended.flow import Unattended
+from bty_agent.unattended.job import Job
+from bty_agent.unattended.journal import Journal
+from bty_agent.unattended.owner import follow, ownership
+from bty_agent.unattended.pace import pace_here
+from bty_core.errors import BtyError
+from bty_core.wire.plan import Mode
+
+
+def run() -> None:
+    """Run the program and leave with its exit code."""
+    run_main(main)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``bty-flash-on-boot``."""
+    parser = Parser(
+        prog="bty-flash-on-boot",
+        description="Flash this machine as its server wants it, tell the server, and reboot.",
+        epilog=exit_codes(*(code for code in Exit if code is not Exit.PROVISIONING_FAILED)),
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"bty-flash-on-boot {__version__}",
+        help="show the version and exit",
+    )
+    parser.add_argument(
+        "--cmdline",
+        type=Path,
+        default=CMDLINE,
+        metavar="FILE",
+        help="read the kernel command line from FILE",
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        default=RUN_DIR,
+        metavar="DIR",
+        help=f"keep log, lock and the reason of a failure in DIR, not in {RUN_DIR}",
+    )
+    parser.add_argument(
+        "--no-reboot",
+        action="store_true",
+        help="say when it would reboot or set the clock, and do neither",
+    )
+    return parser
+
+
+def main(argv: Sequence[str], console: Console, computer: Computer | None = None) -> Exit:
+    """Do what the kernel command line says. The only place where a failure becomes an exit code."""
+    try:
+        with terminated_like_interrupted():
+            with redirect_stdout(console.stdout):
+                arguments = _parse(argv)
+            line = read_boot_line(arguments.cmdline)
+            if line.mode is not Mode.AUTO:
+                console.say(f"bty: {_why_nothing(line)}")
+                return Exit.DONE
+            return _flash(Job.of(line), arguments, console, computer or ThisComputer())
+    except SystemExit:  # help or version, and argparse has printed it
+        return Exit.DONE
+    except BtyError as error:
+        say_failure(console, error)
+        return exit_for(error)
+    except KeyboardInterrupt:
+        console.say("\nbty: interrupted")
+        return Exit.INTERRUPTED
+    except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
+        traceback.print_exc(file=console.stderr)
+        console.say("bty: this is a bug; please report it with the lines above")
+        return Exit.BUG
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = build_parser()
+    refuse_unknown_options(parser, argv)
+    return parser.parse_args(argv)
+
+
+def _why_nothing(line: BootLine) -> str:
+    if line.mode is Mode.INTERACTIVE:
+        return "this boot is for the wizard: nothing is flashed unattended"
+    return "the kernel command line asks for no unattended flash"
+
+
+def _flash(job: Job, arguments: argparse.Namespace, console: Console, computer: Computer) -> Exit:
+    run_dir: Path = arguments.run_dir
+    with ownership(run_dir, computer.console) as mine:
+        if not mine:
+            follow(run_dir, console.say)
+            return Exit.DONE
+        before = read_failure(run_dir)
+        if before is not None and before.attempt == job.attempt:
+            console.say(f"bty: {before.title}")
+            console.say("     it is not tried again in this boot")
+            return Exit(before.exit_code)
+        forget_failure(run_dir)
+        journal = Journal(console, run_dir, secret=job.token)
+        flash = Unattended(job, computer, journal, pace_here(), leave_alone=arguments.no_reboot)
+        try:
+            return flash.run()
+        finally:
+            if flash.failure is not None:
+                write_failure(flash.failure, run_dir)
+
+
+if __name__ == "__main__":
+    run()
