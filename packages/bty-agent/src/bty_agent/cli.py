@@ -192,7 +192,7 @@ def _declare_disks(parser: argparse.ArgumentParser) -> None:
 
 def _declare_images(parser: argparse.ArgumentParser) -> None:
     root = Path(os.environ.get("BTY_IMAGE_ROOT") or DEFAULT_IMAGE_ROOT)
-    _path(
+    declare_path(
         parser,
         "--root",
         FOLDER,
@@ -273,7 +273,7 @@ def _declare_completion(parser: argparse.ArgumentParser) -> None:
 
 
 def _image_and_target(parser: argparse.ArgumentParser) -> None:
-    _path(
+    declare_path(
         parser,
         "--image",
         FILE,
@@ -281,7 +281,7 @@ def _image_and_target(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="a path or an http(s) address",
     )
-    _path(
+    declare_path(
         parser,
         "--target",
         FILE,
@@ -306,7 +306,9 @@ def _max_window(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _path(parser: argparse.ArgumentParser, flag: str, complete: object, **options: object) -> None:
+def declare_path(
+    parser: argparse.ArgumentParser, flag: str, complete: object, **options: object
+) -> None:
     option = parser.add_argument(flag, **options)  # type: ignore[arg-type]  # passed on as they are
     option.complete = complete  # type: ignore[attr-defined]
 

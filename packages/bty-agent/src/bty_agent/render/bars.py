@@ -96,12 +96,13 @@ class Lines:
 
 
 @contextmanager
-def bars(console: Console) -> Iterator[Emit]:
+def bars(console: Console, state: FlashState | None = None) -> Iterator[Emit]:
     """Yield an emit that draws a bar for the write and one for the read-back.
 
-    The bars are there from the first event of a flash to its last; before and after, the terminal is untouched.
+    `state` is where the flash is already. The bars are there from the first event of a flash to its
+    last; before and after, the terminal is untouched.
     """
-    drawing = _Drawing(console)
+    drawing = _Drawing(console, state or FlashState())
     try:
         yield drawing.emit
     finally:
@@ -111,13 +112,13 @@ def bars(console: Console) -> Iterator[Emit]:
 class _Drawing:
     """The bars of one flash, and the state that they show."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, state: FlashState) -> None:
         self._console = console
         self._terminal = ExitStack()
         self._shown = Lines()
         self._live = _live(console, self._shown)
         self._glyphs = console.bar_glyphs
-        self._state = FlashState()
+        self._state = state
 
     def emit(self, event: Event) -> None:
         state = self._state = advance(self._state, event, monotonic())

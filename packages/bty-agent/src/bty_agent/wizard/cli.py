@@ -1,0 +1,110 @@
+"""The command line of ``bty-tui``, declared."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bty_agent import __version__
+from bty_agent.boot_line import CMDLINE
+from bty_agent.cli import (
+    DEFAULT_IMAGE_ROOT,
+    FILE,
+    FOLDER,
+    Formatter,
+    Parser,
+    declare_path,
+    exit_codes,
+    refuse_unknown_options,
+)
+from bty_agent.exits import Exit
+from bty_agent.unattended.failure import RUN_DIR
+from bty_core.values import MacAddress
+
+KEYS = """\
+keys:
+  Up, Down       choose (also Home, End, Page Up, Page Down)
+  Enter          take what is pointed at
+  Esc            go back
+  Ctrl-C         leave; asks once. While it writes: stop; asks too
+  letters        search a long list; Backspace takes one away
+On a terminal that cannot draw (TERM=dumb) questions are answered by
+numbers, b goes back and q leaves.
+"""
+_CODES = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.PROGRAM_MISSING, Exit.INTERRUPTED)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``bty-tui``."""
+    parser = Parser(
+        prog="bty-tui",
+        description="Choose an image and a disk, and write one onto the other, verified.",
+        epilog=f"{KEYS}\n{exit_codes(*_CODES)}",
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"bty-tui {__version__}",
+        help="show the version and exit",
+    )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        default=os.environ.get("BTY_SERVER") or None,
+        help="the bty-web that has the images and hears what is done"
+        " (default: $BTY_SERVER, or bty.server of the kernel command line)",
+    )
+    parser.add_argument(
+        "--mac",
+        metavar="MAC",
+        type=MacAddress.parse,
+        help="what the server knows this machine by"
+        " (default: bty.mac of the kernel command line, or the only network interface)",
+    )
+    declare_path(
+        parser,
+        "--root",
+        FOLDER,
+        type=Path,
+        default=Path(os.environ.get("BTY_IMAGE_ROOT") or DEFAULT_IMAGE_ROOT),
+        help="the folder of the images of this computer"
+        f" (default: $BTY_IMAGE_ROOT, or {DEFAULT_IMAGE_ROOT})",
+    )
+    parser.add_argument(
+        "--fix-gpt",
+        action="store_true",
+        help="move the backup of the GPT to the end of the disk, where that is larger than the image",
+    )
+    declare_path(
+        parser,
+        "--cmdline",
+        FILE,
+        metavar="FILE",
+        type=Path,
+        default=CMDLINE,
+        help="where the kernel command line is read (default: /proc/cmdline)",
+    )
+    declare_path(
+        parser,
+        "--run-dir",
+        FOLDER,
+        metavar="DIR",
+        type=Path,
+        default=RUN_DIR,
+        help=f"where an unattended flash that failed left its reason (default: {RUN_DIR})",
+    )
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the words of a command line; raise `InvalidValue` for what makes no sense."""
+    parser = build_parser()
+    refuse_unknown_options(parser, argv)
+    arguments, left = parser.parse_known_args(argv)
+    if left:
+        parser.error(f"unknown argument '{left[0]}'")
+    return arguments
