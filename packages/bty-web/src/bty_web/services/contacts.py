@@ -263,18 +263,20 @@ def plan(
     """Return what the live environment of `machine` should do.
 
     An attempt that has not begun follows the assignment as it is now: an operator who corrects a
-    mistake while the machine boots is heard. One that has begun goes on as it began.
+    mistake while the machine boots is heard. One that has begun goes on as it began. So does one
+    that was abandoned and that nothing replaced: whoever asks with its token is late, not gone.
     """
     decision = preview(session, machine, grace=grace, now=now)
     if attempt is None:
         return _planned(session, machine, decision, None, base_url)
-    if attempt.state.over:
+    late = attempt.state is State.ABANDONED
+    if attempt.state.over and not late:
         return Plan(
             mode=Mode.LOCAL, attempt=attempt.id, reason=f"attempt {attempt.id} is {attempt.state}"
         )
     if attempt.mode is AttemptMode.INTERACTIVE:
         return Plan(mode=Mode.INTERACTIVE, attempt=attempt.id, reason=attempt.reason)
-    if attempt.state is State.OFFERED:
+    if attempt.state is State.OFFERED or (late and attempt.phase is None):
         if isinstance(decision, Flash):
             attempts.aim(session, machine, attempt)
             attempt.trigger = decision.trigger
