@@ -45,6 +45,11 @@ def _loop() -> str | None:
 
 
 @cache
+def _efibootmgr() -> str | None:
+    return _answers("efibootmgr", "--version") or _answers("mdir", "--version")
+
+
+@cache
 def _netns() -> str | None:
     return _root() or _answers("unshare", "--net", "ip", "link", "set", "lo", "up")
 
@@ -105,6 +110,7 @@ def _answers(*argv: str) -> str | None:
 CAPABILITIES = (
     Capability("root", "root", _root),
     Capability("loop", "loop", _loop),
+    Capability("efibootmgr", "efibootmgr", _efibootmgr),
     Capability("netns", "netns", _netns),
     Capability("dnsmasq", "dnsmasq", _dnsmasq),
     Capability("postgresql", "postgresql", _postgresql),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,8 +114,3 @@ def close(site: Site) -> None:
 def words(line: str) -> dict[str, str]:
     """Return the words for bty of a kernel command line."""
     return dict(re.findall(r"bty\.(\w+)=(\S+)", line))
-
-
-def as_json(value: object) -> bytes:
-    """Return the body of an answer."""
-    return json.dumps(value).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,8 @@ from bty_agent.exits import Exit
 from bty_agent.unattended.failure import read_failure
 from bty_core.values import MacAddress
 from bty_web.models.words import State
+from bty_web.services import attempts
+from bty_web.services.clock import now
 from tests.agent.unattended.conftest import Box
 from tests.agent.unattended.link import Link
 from tests.agent.unattended.machine import booted
@@ -68,6 +71,42 @@ def test_a_server_that_goes_in_the_middle_is_waited_for_and_the_flash_is_done_ag
     found = box.attempt()
     assert (found.state, found.try_number) == (State.DONE, 2)
     assert written(box)
+
+
+def test_a_machine_that_comes_late_flashes_all_the_same(box: Box) -> None:
+    box.assign()
+    line = box.boot()
+    fall_silent(box, minutes=16)
+    assert box.attempt().state is State.ABANDONED
+    ended = box.run(line)
+    assert (ended.code, ended.failure) == (Exit.DONE, None), ended.console
+    assert box.attempt().state is State.DONE
+    assert written(box)
+
+
+def test_a_machine_that_was_given_up_while_its_server_was_away_goes_on(
+    box: Box, network: Link
+) -> None:
+    network.image_bytes = 8 * MIB
+    box.assign()
+    with booted(box.boot(network), box.folder / "run", pace="0.05") as boot:
+        assert box.writes()
+        network.down = True
+        assert boot.says("waits for the server")
+        fall_silent(box, minutes=6)
+        assert box.attempt().state is State.ABANDONED
+        network.image_bytes = None
+        network.down = False
+        ended = boot.end()
+    assert (ended.code, ended.failure) == (Exit.DONE, None), ended.console
+    assert box.attempt().state is State.DONE
+    assert written(box)
+
+
+def fall_silent(box: Box, minutes: int) -> None:
+    """Let the clock of the server find that the machine was silent for so long."""
+    with box.fleet.site.session() as session:
+        attempts.time_out(session, now() + timedelta(minutes=minutes))
 
 
 def test_a_link_that_breaks_for_a_moment_is_no_other_try(box: Box, network: Link) -> None:

@@ -16,6 +16,7 @@ from bty_web.models import Event, Job
 from bty_web.models.words import Scope
 from tests.fakes.server import Fault, ImageServer
 from tests.web.api.programs import Program
+from tests.web.pxe.walk import Boot, add_live_environment
 from tests.web.site import NOW, Site
 
 DATA = bytes(range(256)) * 8192  # 2 MiB
@@ -109,6 +110,27 @@ def test_a_digest_that_is_another_or_a_server_that_has_nothing_leaves_nothing(
         ("failed", "image-unavailable"),
     ]
     assert names(site) == []
+
+
+def test_an_image_that_is_being_flashed_by_then_is_kept(site: Site, queued: list[int]) -> None:
+    program = Program.of(site)
+    add_live_environment(site)
+    (site.settings.image_root / "debian.img").write_bytes(b"the old one")
+    site.add_image()
+    site.add_machine(name="alpha", image="debian.img", target="largest", boot_policy="flash")
+    with ImageServer(DATA) as server:
+        program.json("POST", "/images", {"url": server.url, "replace": True})
+        boot = Boot.of(site)
+        boot.progress()
+        perform(site, queued[0])
+    job = program.get(f"/jobs/{queued[0]}").json
+    assert (job["state"], job["code"], job["message"]) == (
+        "failed",
+        "conflict",
+        "debian.img is being flashed onto alpha",
+    )
+    assert (site.settings.image_root / "debian.img").read_bytes() == b"the old one"
+    assert names(site) == ["debian.img"]
 
 
 def test_one_that_is_queued_is_cancelled_at_once(site: Site, queued: list[int]) -> None:

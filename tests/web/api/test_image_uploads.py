@@ -13,10 +13,11 @@ from sqlalchemy import select
 
 from bty_core.values import MIB
 from bty_web.database import working
+from bty_web.errors import Conflict
 from bty_web.jobs.work import Work
 from bty_web.models import Event, Image, Job
 from bty_web.models.words import Scope
-from bty_web.services import uploads
+from bty_web.services import catalog, uploads
 from bty_web.services.history import record
 from tests.web.api.programs import Program
 from tests.web.pxe.walk import Boot, add_live_environment
@@ -348,3 +349,59 @@ def test_an_image_that_is_being_flashed_is_not_deleted(site: Site) -> None:
     assert names(site) == ["a.img"]
     boot.failed()
     assert program.ask("DELETE", "/images/a.img").status_code == 204
+
+
+def test_an_image_that_is_being_flashed_is_not_replaced(site: Site) -> None:
+    program = Program.of(site)
+    put(program, "a.img")
+    measure(site)
+    add_live_environment(site)
+    site.add_machine(name="alpha", image="a.img", target="serial:S5Y1", boot_policy="flash")
+    before = (site.settings.image_root / "a.img").read_bytes()
+    boot = Boot.of(site)
+    boot.progress(disk_bytes=1, total_bytes=2)
+    answer = program.ask("PUT", "/images/a.img?replace=true", data=b"another")
+    assert (answer.status_code, answer.json["detail"]) == (
+        409,
+        "a.img is being flashed onto alpha",
+    )
+    url = {"url": "http://127.0.0.1:9/a.img", "replace": True}
+    asked = program.json("POST", "/images", url)
+    assert (asked.status_code, asked.json["detail"]) == (409, "a.img is being flashed onto alpha")
+    assert program.get("/jobs?kind=import").json["total"] == 0
+    assert (site.settings.image_root / "a.img").read_bytes() == before
+    assert names(site) == ["a.img"]
+    boot.done()
+    assert program.ask("PUT", "/images/a.img?replace=true", data=b"another").status_code == 200
+
+
+def test_a_flash_that_begins_while_the_new_image_comes_keeps_the_old_one(site: Site) -> None:
+    program = Program.of(site)
+    put(program, "a.img")
+    measure(site)
+    add_live_environment(site)
+    site.add_machine(name="alpha", image="a.img", target="serial:S5Y1", boot_policy="flash")
+    before = (site.settings.image_root / "a.img").read_bytes()
+
+    class Slow:
+        """Bytes in the middle of which a machine boots."""
+
+        left = 2
+
+        def read(self, size: int, /) -> bytes:
+            self.left -= 1
+            if self.left:
+                Boot.of(site).progress()
+            return b"another" if self.left else b""
+
+    with pytest.raises(Conflict, match=r"a\.img is being flashed onto alpha"):
+        uploads.receive(
+            site.settings,
+            "a.img",
+            Slow(),
+            length=None,
+            replace=True,
+            replacing=catalog.replacing(site.session, "a.img"),
+        )
+    assert names(site) == ["a.img"]
+    assert (site.settings.image_root / "a.img").read_bytes() == before

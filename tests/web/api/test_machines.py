@@ -22,6 +22,9 @@ NEW: dict[str, Any] = {
     "image": None,
     "target": None,
     "provisioning_mode": "none",
+    "verify": True,
+    "fix_gpt": False,
+    "uefi_entry": False,
     "boot_policy": "tui",
     "local_boot": "auto",
     "revision": 1,
@@ -42,6 +45,26 @@ NEW: dict[str, Any] = {
 def without_time(found: dict[str, Any]) -> dict[str, Any]:
     assert found["discovered_at"].endswith("Z")
     return {name: value for name, value in found.items() if name != "discovered_at"}
+
+
+def test_options_of_the_flash_are_a_part_of_the_assignment(site: Site) -> None:
+    program = Program.of(site)
+    program.json("PUT", PATH, {"uefi_entry": True})
+    found = program.json("PATCH", PATH, {"verify": False, "fix_gpt": True}).json
+    assert [found[name] for name in ("verify", "fix_gpt", "uefi_entry")] == [False, True, True]
+    assert found["revision"] == 3
+    same = program.json("PATCH", PATH, {"verify": False}).json
+    assert same["revision"] == 3
+    for wrong in (None, "yes", 1):
+        answer = program.json("PATCH", PATH, {"uefi_entry": wrong})
+        assert (answer.status_code, answer.json["field"]) == (422, "uefi_entry")
+    many = {"macs": [str(MAC)], "change": {"uefi_entry": False}}
+    assert program.json("PATCH", "/machines", many).json["changed"] == [str(MAC)]
+    assert program.get(PATH).json["uefi_entry"] is False
+    with site.session() as session:
+        told = [one.message for one in session.query(Event).filter_by(kind="machine.changed")]
+    assert told[0] == "uefi_entry: yes"
+    assert program.json("PUT", PATH, {}).json["verify"] is True
 
 
 def test_put_adds_a_machine_that_nobody_has_seen(site: Site) -> None:

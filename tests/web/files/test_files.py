@@ -15,8 +15,10 @@ from werkzeug.test import TestResponse
 
 from bty_web.extensions import db
 from bty_web.models import Image
+from bty_web.models.words import ImageState
 from bty_web.services import catalog
 from bty_web.services.served_files import open_below
+from tests.web.pxe.walk import Boot, add_live_environment
 from tests.web.site import Site
 
 CONTENT = bytes(range(256)) * 20
@@ -60,6 +62,48 @@ def served(site: Site) -> Site:
 def get(site: Site, path: str = "/images/a.img", **headers: str) -> TestResponse:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return site.client.get(path, headers=sent, buffered=True)
+
+
+def judged(site: Site, state: ImageState, message: str | None = None) -> None:
+    with site.session() as session:
+        image = catalog.get(session, "a.img")
+        image.state, image.message, image.hint = state, message, "copy it again"
+
+
+def test_a_machine_gets_no_broken_image(served: Site) -> None:
+    add_live_environment(served)
+    judged(served, ImageState.BROKEN, "it is cut short")
+    here = {"REMOTE_ADDR": "192.0.2.50"}
+
+    def asked(method: str = "GET", **sent: str) -> TestResponse:
+        return served.client.open(
+            "/images/a.img", method=method, headers=sent, environ_overrides=here, buffered=True
+        )
+
+    assert asked().status_code == 200  # a person who looks at what is wrong with it
+    boot = Boot.of(served, address="192.0.2.50")
+    answer = asked()
+    assert (answer.status_code, answer.mimetype) == (409, "application/problem+json")
+    assert answer.get_json()["detail"] == "the image a.img cannot be used: it is cut short"
+    assert answer.get_json()["hint"] == "copy it again"
+    boot.progress("writing")
+    assert asked(Range="bytes=10-").status_code == 409
+    assert asked("HEAD").status_code == 409
+    assert get(served).status_code == 200
+    judged(served, ImageState.MEASURING)
+    assert asked().status_code == 200
+    judged(served, ImageState.BROKEN, "it is cut short")
+    boot.failed()
+    assert asked().status_code == 200
+
+
+def test_what_was_found_of_the_file_before_is_not_said_of_this_one(served: Site) -> None:
+    add_live_environment(served)
+    judged(served, ImageState.BROKEN, "it is cut short")
+    Boot.of(served)
+    assert get(served).status_code == 409
+    (served.settings.image_root / "a.img").write_bytes(CONTENT + b"x")
+    assert get(served).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/images/a.img", "/boot/1.0/vmlinuz"])

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from sqlalchemy import select, update
 
 from bty_core.values import MacAddress
@@ -18,7 +19,7 @@ from bty_web.commands.serve import _keep_turns
 from bty_web.extensions import db
 from bty_web.models import Attempt, Event
 from bty_web.models.words import State
-from bty_web.services import attempts, clock, machines, preferences, reports
+from bty_web.services import attempts, attention, clock, machines, preferences, reports
 from bty_web.settings import Settings
 from tests.web.api.programs import Program
 from tests.web.pxe.walk import Boot, add_live_environment
@@ -195,6 +196,38 @@ def test_an_old_agent_is_not_refused_but_counted_and_noted_once(site: Site) -> N
     assert ask(three) == 1
     two.done()
     assert ask(three) is None
+
+
+def test_trying_again_before_the_first_write_takes_no_turn(site: Site) -> None:
+    limit_to(site, 1)
+    one, two = boots(site, 2)
+    assert ask(one) is None
+    two.progress("retrying")
+    assert unqueued(site) == []
+    one.done()
+    assert ask(two) is None
+
+
+def test_a_wizard_in_the_queue_waits_for_no_person(site: Site) -> None:
+    limit_to(site, 1)
+    one, two = boots(site, 2, policy="tui")
+    one.progress("waiting")
+    two.progress("waiting")
+    site.log_in()
+
+    def states() -> list[str]:
+        found = BeautifulSoup(site.client.get("/ui/machines").data, "html.parser")
+        return [cell.get_text(" ", strip=True) for cell in found.select(".state")]
+
+    def waiting() -> int:
+        with site.session() as session:
+            return attention.waiting(session, clock.now()).total
+
+    assert (states(), waiting()) == (["wizard", "wizard"], 2)
+    assert [ask(one), ask(two)] == [None, 1]
+    assert (states(), waiting()) == (["queued", "queued"], 0)
+    two.progress("waiting")
+    assert (states(), waiting()) == (["queued", "wizard"], 1)
 
 
 def test_who_did_not_wait_for_an_answer_is_noted_too(site: Site) -> None:

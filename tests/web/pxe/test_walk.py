@@ -62,6 +62,25 @@ def flashed(site: Site) -> Boot:
     return boot
 
 
+def test_the_plan_has_the_options_that_are_assigned(site: Site) -> None:
+    discovered(site)
+    assign(
+        site,
+        image="debian.img",
+        target="serial:S5Y1",
+        boot_policy="flash",
+        verify="no",
+        fix_gpt="yes",
+        uefi_entry="yes",
+    )
+    wanted = {"verify": False, "fix_gpt": True, "uefi_entry": True}
+    assert site.client.get(f"/pxe/{MAC}/plan").get_json()["options"] == wanted
+    boot = Boot.of(site)
+    assert boot.plan().get_json()["options"] == wanted
+    boot.progress("writing")
+    assert boot.plan().get_json()["options"] == wanted
+
+
 def grace_is_over(site: Site) -> None:
     """Let the time pass in which a machine is sent to its disk again."""
     with site.session() as session:
@@ -267,6 +286,17 @@ def test_a_wizard_sets_the_policy_to_local_after_its_flash(site: Site) -> None:
     assert boot.post("policy", {"boot_policy": "local"}).get_json()["boot_policy"] == "local"
     assert site.machine().boot_policy == Policy.LOCAL
     assert Boot.of(site).mode == "disk"
+
+
+def test_a_token_of_an_earlier_flash_sets_no_policy(site: Site) -> None:
+    boot = discovered(site)
+    boot.done()
+    again = Boot.of(site)  # a stray contact takes nothing away
+    assert boot.post("policy", {"boot_policy": "local"}).status_code == 200
+    assign(site, boot_policy="tui")
+    assert again.progress("waiting").status_code == 200
+    assert boot.post("policy", {"boot_policy": "local"}).status_code == 409
+    assert site.machine().boot_policy == Policy.TUI
 
 
 def test_an_unattended_flash_may_not_set_the_policy(site: Site) -> None:

@@ -21,8 +21,10 @@ PROGRAM = """
 import os, sys, time, types
 from pathlib import Path
 import bty_web.jobs
-from bty_web.serving import web
+from bty_web.serving import web, worker as answering
 from bty_web.stopping import STOPPING
+
+answering.HEAD_SECONDS = float(os.environ.get("TEST_HEAD_SECONDS", answering.HEAD_SECONDS))
 
 def run(settings, stop):
     note(f"worker {os.getpid()}")

@@ -183,6 +183,13 @@ def test_an_image_that_is_being_flashed_stays(site: Site) -> None:
     told = words(found.select_one(".alert-danger"))
     assert told.startswith("debian.img is being flashed onto node1")
     assert file.exists()
+    body = {"file": (io.BytesIO(b"another"), "debian.img"), "replace": "yes"}
+    upload = page(site, "/ui/images").select_one("form[action$='/images/upload']")
+    assert upload is not None
+    found = read(send(site, "/ui/images", upload, **body), 409)
+    told = words(found.select_one(".alert-danger"))
+    assert told.startswith("debian.img is being flashed onto node1")
+    assert file.read_bytes() == CONTENT
 
 
 def test_an_import_is_queued_with_its_digest(site: Site, queued: list[int]) -> None:

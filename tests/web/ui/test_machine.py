@@ -101,6 +101,38 @@ def test_a_disk_is_assigned_by_its_serial(browser: Browser, machine: int) -> Non
     ]
 
 
+def test_options_are_boxes_to_check(browser: Browser, machine: int) -> None:
+    action = f"/ui/machines/{machine}/assignment"
+
+    def checked() -> list[str]:
+        boxes = browser.get(f"/ui/machines/{machine}").select("input[type=checkbox][checked]")
+        return [str(one["name"]) for one in boxes]
+
+    assert checked() == ["verify"]
+    page = browser.get(f"/ui/machines/{machine}")
+    assert "the boot order is never changed" in words(page)
+    browser.sent(page, action, verify="no", uefi_entry="yes")
+    assert checked() == ["uefi_entry"]
+    found = browser.site.machine()
+    assert (found.verify, found.fix_gpt, found.uefi_entry) == (False, False, True)
+    # A form that knows nothing of them changes nothing of them.
+    known = {"image": "debian.img", "provisioning_mode": "none", "boot_policy": "tui"}
+    token = page.select("[name=csrf_token]")[0]["value"]
+    sent = {**known, "local_boot": "auto", "csrf_token": token}
+    assert browser.site.client.post(action, data=sent).status_code == 302
+    assert checked() == ["uefi_entry"]
+    assert browser.site.machine().image == "debian.img"
+    # Looking at a disk keeps what was checked, and keeps it nowhere else.
+    looked = browser.send(
+        browser.get(f"/ui/machines/{machine}"), action, "preview=yes", verify="yes"
+    )
+    boxes = BeautifulSoup(looked.data, "html.parser").select("input[type=checkbox][checked]")
+    assert [one["name"] for one in boxes] == ["verify", "uefi_entry"]
+    assert browser.site.machine().verify is False
+    wrong = browser.send(browser.get(f"/ui/machines/{machine}"), action, verify="perhaps")
+    assert wrong.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("selector", "told"),
     [

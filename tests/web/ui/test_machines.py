@@ -219,6 +219,7 @@ def test_assigning_many_changes_only_what_was_chosen(room: Browser) -> None:
         to_image="new.img",
         to_boot_policy="flash-once",
         to_provisioning_mode="none",
+        to_uefi_entry="yes",
     )
     assert said(done) == ["2 machines are changed."]
     changed, other = room.site.machine(MACS[3]), room.site.machine(MACS[0])
@@ -228,6 +229,7 @@ def test_assigning_many_changes_only_what_was_chosen(room: Browser) -> None:
         Policy.FLASH_ONCE,
         "d",
     )
+    assert (changed.verify, changed.fix_gpt, changed.uefi_entry) == (True, False, True)
     assert other.image == "debian.img"
 
 

@@ -18,8 +18,10 @@ from bty_core.errors import CommandFailed, ProgramMissing
 PACKAGES = {
     "blkid": "util-linux",
     "dnsmasq": "dnsmasq-base",
+    "efibootmgr": "efibootmgr",
     "ip": "iproute2",
     "lsblk": "util-linux",
+    "mdir": "mtools",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import RootTransaction, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bty_web.errors import DatabaseBroken
@@ -25,14 +26,17 @@ from bty_web.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 15.0
+MOST_PAGES_AHEAD = 20_000  # of 4 KiB, in the log that is not in the database yet
 _BEGIN = "bty_begin"  # an option of a connection: the statement that begins its transactions
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return how SQLAlchemy opens `url`."""
+    # The last one back is the first one out: it has its statements and pages at hand.
+    pool = {"pool_size": 32, "max_overflow": 0, "pool_use_lifo": True}
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_size": 32, "max_overflow": 256}
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+        return {"connect_args": {"timeout": BUSY_SECONDS}, **pool}
+    return {"pool_pre_ping": True, **pool}
 
 
 def prepare(engine: Engine) -> None:
@@ -47,6 +51,8 @@ def prepare(engine: Engine) -> None:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",
+            # `write_back` does it in peace; this is for when nobody does.
+            f"wal_autocheckpoint={MOST_PAGES_AHEAD}",
             "foreign_keys=ON",
             "temp_store=MEMORY",
         ):
@@ -59,35 +65,74 @@ def prepare(engine: Engine) -> None:
             connection.exec_driver_sql(statement)
 
 
+class _Line:
+    """The writers of one SQLite database, who wait for each other in all processes.
+
+    SQLite lets whoever finds its lock taken sleep longer and longer and look again, so that a crowd of
+    writers leaves the lock idle and some wait for seconds. The kernel wakes the next one at once.
+    SQLite's own lock still protects the data: without this file the line is only slower.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._threads = threading.Lock()
+        self._file = -1
+        if file is not None:
+            with suppress(OSError):
+                # Not the database itself: closing any descriptor of it would drop SQLite's locks.
+                name = file.with_name(f"{file.name}-line")
+                self._file = os.open(name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def wait(self) -> Iterator[None]:
+        """Be the only writer, once those before have ended; raise `OperationalError` when that takes too long."""
+        if not self._threads.acquire(timeout=BUSY_SECONDS):
+            why = sqlite3.OperationalError("database is locked")
+            raise OperationalError("BEGIN IMMEDIATE", None, why)
+        try:
+            if self._file >= 0:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                if self._file >= 0:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+
+_LINES: dict[str, _Line] = {}
+# A child that shared the descriptor would write at the same time.
+os.register_at_fork(after_in_child=_LINES.clear)
+
+
+def in_line(engine: Engine) -> AbstractContextManager[None]:
+    """Be the only one who writes to the database of `engine`; where that is not SQLite nobody need be."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    name = engine.url.database
+    key = name or str(id(engine))
+    line = _LINES.get(key)
+    if line is None:
+        in_file = Path(name) if name and name != ":memory:" else None
+        line = _LINES.setdefault(key, _Line(in_file))
+    return line.wait()
+
+
 def begin_writing(session: Session) -> None:
     """End what `session` was reading and begin a transaction that holds the lock for writing."""
     session.rollback()
     session.connection(execution_options={_BEGIN: "BEGIN IMMEDIATE"})
 
 
-_LOCKS: dict[str, threading.Lock] = {}
+def write_back(engine: Engine) -> None:
+    """Bring what SQLite has in its log into the database itself, while others read and write.
 
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for single statements that read: each sees what is committed by then."""
-    with engine.connect() as connection:
-        connection.execution_options(**{_BEGIN: None})
-        yield connection
-
-
-@contextmanager
-def short_write(connection: Connection) -> Iterator[RootTransaction]:
-    """A short unit of work that writes, on a connection that was `reading`: committed, or undone.
-
-    SQLite lets whoever finds the lock taken sleep and ask again. Within a process, threads wait in
-    line instead, so that a crowd of short writes is not slowed by its own waiting.
+    Otherwise whoever fills the log does it, and everybody waits for the disk meanwhile.
     """
-    connection.rollback()
-    with _LOCKS.setdefault(str(connection.engine.url), threading.Lock()):
-        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        with connection.begin() as transaction:
-            yield transaction
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.execution_options(**{_BEGIN: None})
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -100,7 +145,7 @@ def make_engine(settings: Settings) -> Engine:
 @contextmanager
 def working(engine: Engine) -> Iterator[Session]:
     """A unit of work that writes, outside the web application: committed, or undone when anything is raised."""
-    with Session(engine, expire_on_commit=False) as session:
+    with in_line(engine), Session(engine, expire_on_commit=False) as session:
         begin_writing(session)
         try:
             yield session

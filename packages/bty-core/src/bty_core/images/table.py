@@ -14,7 +14,7 @@ _GPT_HEADER_BYTES = 92
 
 ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
-_MBR_ESP = "0xef"
+MBR_ESP = "0xef"
 _MBR_PROTECTIVE = "0xee"
 
 
@@ -54,7 +54,7 @@ class ImageTable:
     @property
     def boots_uefi(self) -> bool:
         """Whether there is an EFI system partition."""
-        return any(part.type in (ESP, _MBR_ESP) for part in self.partitions)
+        return any(part.type in (ESP, MBR_ESP) for part in self.partitions)
 
     @property
     def boots_bios(self) -> bool:

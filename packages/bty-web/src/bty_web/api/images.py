@@ -149,13 +149,22 @@ def put_image(name: str, query: UploadQuery) -> Reply:
     The body is the file as it is to be stored, with or without a `Content-Length`. The image is there when all of it
     came, and measured soon after; of an upload that breaks off, or has another digest, nothing stays. 200: it replaced
     the image of this name; machines that are fetching that one go on with it until their link breaks. 409: there is
-    one, and it is not to be replaced. 507: there is no room.
+    one, and it is not to be replaced, or is being flashed. 507: there is no room.
     """
     in_force, by = settings(), auth.actor()
     replaced = os.path.lexists(uploads.target_of(in_force, name, replace=query.replace))
+    if replaced:
+        with writing() as session:  # before all of it comes
+            catalog.insist_unused(session, name)
     body = reading.incoming()
     uploads.receive(
-        in_force, name, body, length=body.length, sha256=query.sha256, replace=query.replace
+        in_force,
+        name,
+        body,
+        length=body.length,
+        sha256=query.sha256,
+        replace=query.replace,
+        replacing=catalog.replacing(writing, name),
     )
     now = clock.now()
     with writing() as session:
@@ -223,7 +232,7 @@ def import_image(body: NewImport) -> Reply:
     """Import an image from a URL.
 
     The answer is the job that fetches it; ask for that job until it has ended. 409: there is an image of this name, or
-    it is being imported.
+    it is being imported, or the one that is to be replaced is being flashed.
     """
     in_force, by = settings(), auth.actor()
     uploads.target_of(in_force, imports.name_for(body.url, body.name), replace=body.replace)

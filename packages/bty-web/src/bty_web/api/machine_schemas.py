@@ -34,6 +34,13 @@ GroupName = Annotated[
 IMAGE = "The name of an image in the catalog; null for none."
 TARGET = "The disk, as a selector: a path, `serial=…`, `model=…`, `size>=…`; null for none."
 PROVISIONING = "Only `none` can be assigned yet."
+VERIFY = "Whether the disk is read back after the write, past the cache, and compared."
+FIX_GPT = (
+    "Whether the backup of the GPT is moved to the end of a disk that is larger than the image."
+)
+UEFI_ENTRY = (
+    "Whether a UEFI boot entry is added, for the next boot only: BootOrder is never changed."
+)
 POLICY = "What a network boot means."
 LOCAL_BOOT = (
     "How its own disk is booted: `auto`, `exit`, or `sanboot:0x80` with the drive's number."
@@ -51,9 +58,14 @@ class MachineAnswer(Answer):
     image: str | None = Field(description="It may be gone from the catalog.")
     target: str | None = Field(description="The disk, as a selector.")
     provisioning_mode: ProvisioningMode
+    verify: bool = Field(description=VERIFY)
+    fix_gpt: bool = Field(description=FIX_GPT)
+    uefi_entry: bool = Field(description=UEFI_ENTRY)
     boot_policy: Policy
     local_boot: str
-    revision: int = Field(description="Grows when image, target, provisioning or policy changes.")
+    revision: int = Field(
+        description="Grows when image, target, provisioning, an option of the flash or the policy changes."
+    )
     reflash_armed_at: AwareDatetime | None = Field(
         description="Since when its next network boot flashes it, whatever the policy."
     )
@@ -92,6 +104,9 @@ class Assignment(Body):
     provisioning_mode: ProvisioningMode = Field(
         default=ProvisioningMode.NONE, description=PROVISIONING
     )
+    verify: bool = Field(default=True, description=VERIFY)
+    fix_gpt: bool = Field(default=False, description=FIX_GPT)
+    uefi_entry: bool = Field(default=False, description=UEFI_ENTRY)
     boot_policy: Policy = omittable(f"{POLICY} Left out: the server's default policy.")
     local_boot: LocalBoot = Field(default="auto", description=LOCAL_BOOT)
 
@@ -104,10 +119,13 @@ class BulkChange(Body):
     image: ImageName | None = omittable(IMAGE)
     target: Target | None = omittable(TARGET)
     provisioning_mode: ProvisioningMode = omittable(PROVISIONING)
+    verify: bool = omittable(VERIFY)
+    fix_gpt: bool = omittable(FIX_GPT)
+    uefi_entry: bool = omittable(UEFI_ENTRY)
     boot_policy: Policy = omittable(POLICY)
     local_boot: LocalBoot = omittable(LOCAL_BOOT)
 
-    def given(self) -> dict[str, str | None]:
+    def given(self) -> dict[str, Any]:
         """Return the fields that stand in the request."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 

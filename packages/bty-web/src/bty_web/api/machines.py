@@ -124,7 +124,7 @@ def put_machine(mac: MacAddress, body: Assignment) -> Reply:
 
     Fields that are left out become what a new machine has. 201: it was added.
     """
-    values: dict[str, str | None] = {name: getattr(body, name) for name in Assignment.model_fields}
+    values: dict[str, Any] = {name: getattr(body, name) for name in Assignment.model_fields}
     default = settings().default_policy
     values["boot_policy"] = values["boot_policy"] or default
     now, by = clock.now(), auth.actor()
@@ -153,8 +153,9 @@ def put_machine(mac: MacAddress, body: Assignment) -> Reply:
 def change_machine(mac: MacAddress, body: MachineChange) -> MachineDetail:
     """Change a machine.
 
-    Fields that are left out stay as they are. Another image, target, provisioning mode or policy is a new revision
-    of the assignment: `flash-once` and `flash-cycle` begin anew, and earlier failures are forgiven.
+    Fields that are left out stay as they are. Another image, target, provisioning mode, option of the flash
+    or policy is a new revision of the assignment: `flash-once` and `flash-cycle` begin anew, and earlier failures are
+    forgiven.
     """
     now, by = clock.now(), auth.actor()
     with writing() as session:

@@ -17,7 +17,7 @@ from bty_web.settings import load
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Copy a file, or fetch an address, into the catalog; a server that runs finds it by itself."""
     from bty_web.jobs.fetch import Reader
-    from bty_web.services import uploads
+    from bty_web.services import catalog, uploads
 
     settings = load()
     with readiness.opened(settings):
@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
             length=stream.total_bytes,
             sha256=wanted.hex if wanted else None,
             replace=arguments.replace,
+            replacing=catalog.replacing(lambda: readiness.opened(settings), name),
         )
     finally:
         stream.close()

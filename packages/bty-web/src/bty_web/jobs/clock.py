@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
-from bty_web.database import working
+from bty_web.database import working, write_back
 from bty_web.jobs import queue
 from bty_web.models import Attempt, LoginFailure
 from bty_web.models.words import OVER
@@ -57,6 +57,7 @@ class Clock:
         """Do what is due. One part that fails does not keep the others from their work."""
         if not self._safely("lease", self._holds_the_lease):
             return
+        self._safely("log", self._write_back)
         self._safely("scan", self.scan)
         self._safely("attempts", self._time_out)
         self._safely("jobs", self._lost)
@@ -77,6 +78,10 @@ class Clock:
     def _holds_the_lease(self) -> bool:
         with working(self.engine) as session:
             return jobs.take(session, "clock", self.owner, clock.now(), HELD)
+
+    def _write_back(self) -> bool:
+        write_back(self.engine)
+        return True
 
     def scan(self) -> bool:
         """Hold the catalog against the image root."""

@@ -9,7 +9,7 @@ from bty_core.images.source import Stream
 from bty_core.wire.fields import InvalidField
 from bty_web.database import working
 from bty_web.jobs.task import Task
-from bty_web.services import clock, uploads
+from bty_web.services import catalog, clock, uploads
 from bty_web.services.history import Actor, record
 from bty_web.settings import Settings
 
@@ -50,6 +50,7 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
             length=stream.total_bytes,
             sha256=task.arguments.get("sha256"),
             replace=bool(task.arguments.get("replace")),
+            replacing=catalog.replacing(lambda: working(engine), task.subject),
             progress=task.at,
         )
     finally:

@@ -36,7 +36,7 @@ def ask(
     """Add the job of fetching `url` into the catalog, without `name` under the last part of the URL.
 
     It is to be queued when the transaction is committed. Raises `InvalidField`, and `Conflict` while
-    the same name is being fetched.
+    the same name is being fetched or what it replaces is being flashed.
     """
     name = name_for(url, name)
     arguments: dict[str, object] = {
@@ -46,6 +46,7 @@ def ask(
         "by": by.name,
     }
     if replace:
+        catalog.insist_unused(session, name)
         arguments["replace"] = True
     under_way = select(Job.id).where(Job.kind == KIND, Job.subject == name, Job.state.in_(OPEN))
     if session.scalar(under_way.limit(1)) is not None:

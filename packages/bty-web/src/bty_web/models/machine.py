@@ -48,6 +48,9 @@ class Machine(Base):
     provisioning_mode: Mapped[ProvisioningMode] = mapped_column(
         Word(ProvisioningMode), default=ProvisioningMode.NONE
     )
+    verify: Mapped[bool] = mapped_column(default=True)
+    fix_gpt: Mapped[bool] = mapped_column(default=False)
+    uefi_entry: Mapped[bool] = mapped_column(default=False)
     boot_policy: Mapped[Policy] = mapped_column(Word(Policy), index=True)
     local_boot: Mapped[str] = mapped_column(String(20), default="auto")  # auto, exit, sanboot:0x80
     revision: Mapped[int] = mapped_column(default=1)

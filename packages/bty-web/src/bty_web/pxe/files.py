@@ -11,11 +11,12 @@ from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import http_date, is_resource_modified, parse_date, quote_etag, unquote_etag
 from werkzeug.wsgi import wrap_file
 
-from bty_web.errors import NotFound
+from bty_web.errors import Conflict, NotFound
 from bty_web.extensions import db
 from bty_web.models import Image
-from bty_web.security import base_url, process_settings
-from bty_web.services import catalog, contacts
+from bty_web.models.words import ImageState
+from bty_web.security import base_url, client_address, process_settings
+from bty_web.services import attempts, catalog, contacts
 from bty_web.services.served_files import ServedFile, open_below
 
 bp = Blueprint("files", __name__)
@@ -33,12 +34,14 @@ def image(name: str) -> Response:
     """The bytes of an image, as they are stored."""
     file = open_below(process_settings().image_root, [name])
     try:
-        query = select(Image.stamp, Image.sha256).where(Image.name == name)
-        row = db.session.execute(query).first()
+        columns = (Image.stamp, Image.sha256, Image.state, Image.message, Image.hint)
+        row = db.session.execute(select(*columns).where(Image.name == name)).first()
         if row is None:
             raise NotFound(
                 f"there is no image '{name[:255]}'", hint="GET /images lists what there is"
             )
+        if row.state is ImageState.BROKEN and row.stamp == file.stamp:
+            _keep_from_machines(name, row.message, row.hint)
     except BaseException:
         file.close()
         raise
@@ -46,6 +49,12 @@ def image(name: str) -> Response:
         db.session.remove()  # a download may take hours, and needs no database
     measured = row.sha256 if row.stamp == file.stamp else None
     return send(file, measured)
+
+
+def _keep_from_machines(name: str, message: str | None, hint: str | None) -> None:
+    """Refuse a broken image to whoever might flash it; a person may still look at what is wrong with it."""
+    if attempts.comes_from(db.session(), client_address()):
+        raise Conflict(f"the image {name} cannot be used: {message}", hint=hint)
 
 
 @bp.get("/boot/<path:path>")

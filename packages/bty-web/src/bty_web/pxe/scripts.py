@@ -29,6 +29,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    auto_reload=False,  # looking whether a template has changed takes longer than drawing it
 )
 _TEMPLATES.filters["plain"] = plain
 

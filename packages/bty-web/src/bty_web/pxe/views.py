@@ -50,6 +50,7 @@ def script(text: str) -> Response:
     now_in_force = settings()
     where = base_url()
     environment, why_not = _live_environment(now_in_force)
+    db.session.remove()  # what waits for a second connection while it holds one may wait for ever
     found = contacts.contact(
         db.engine,
         mac,
@@ -111,7 +112,9 @@ def seen() -> Seen:
     """Return what the query says of the machine, cut short."""
 
     def said(name: str) -> str | None:
-        text = "".join(one for one in request.args.get(name, "") if one.isprintable())
+        text = request.args.get(name, "")
+        if not text.isprintable():
+            text = "".join(one for one in text if one.isprintable())
         return text.strip()[:200] or None
 
     platform = said("platform")

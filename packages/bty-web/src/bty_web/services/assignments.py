@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -33,18 +34,22 @@ class Change:
     image: str | None = None
     target: str | None = None
     provisioning_mode: str | None = None
+    verify: bool | str | None = None
+    fix_gpt: bool | str | None = None
+    uefi_entry: bool | str | None = None
     boot_policy: str | None = None
     local_boot: str | None = None
     given: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, **values: str | None) -> Change:
+    def of(cls, **values: Any) -> Change:
         """Return the change of just these fields."""
         known = {one.name for one in fields(cls)} - {"given"}
         return cls(**{k: v for k, v in values.items() if k in known}, given=frozenset(values))
 
 
-ASSIGNMENT = ("image", "target", "provisioning_mode", "boot_policy")
+OPTIONS = ("verify", "fix_gpt", "uefi_entry")  # of the flash, each yes or no
+ASSIGNMENT = ("image", "target", "provisioning_mode", *OPTIONS, "boot_policy")
 
 
 def change(
@@ -76,7 +81,10 @@ def change(
 
 def wanted_text(wanted: Change, name: str) -> str:
     """Return what an operator gave for the column `name`."""
-    return str(getattr(wanted, name.removesuffix("_id")))
+    value = getattr(wanted, name.removesuffix("_id"))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def acted(machine: Machine, now: datetime) -> None:
@@ -101,12 +109,10 @@ def _checked(session: Session, machine: Machine, wanted: Change) -> dict[str, An
                 values[name] = _image(session, machine, value)
             case "target":
                 values[name] = str(targets.parse(_cut(name, value, 1000))) if value else None
-            case "provisioning_mode":
-                values[name] = _provisioning(value)
-            case "boot_policy":
-                values[name] = _policy(value)
-            case "local_boot":
-                values[name] = _local_boot(value)
+            case "verify" | "fix_gpt" | "uefi_entry":
+                values[name] = _yes(name, value)
+            case "provisioning_mode" | "boot_policy" | "local_boot":
+                values[name] = _WORDS[name](value)
             case _:
                 raise InvalidField(name, f"a machine has no '{name}'")
     return values
@@ -170,6 +176,18 @@ def _provisioning(value: str | None) -> ProvisioningMode:
     return mode
 
 
+def _yes(name: str, value: bool | str | None) -> bool:
+    match value:
+        case bool():
+            return value
+        case "yes":
+            return True
+        case "no":
+            return False
+        case _:
+            raise InvalidField(name, f"'{name}' is yes or no, not '{str(value)[:40]}'")
+
+
 def _policy(value: str | None) -> Policy:
     try:
         return Policy(value or "")
@@ -189,6 +207,13 @@ def _local_boot(value: str | None) -> str:
             hint="allowed: auto, exit, sanboot:0x80 (with the drive's number)",
         )
     return found
+
+
+_WORDS: Mapping[str, Callable[[str | None], str]] = {
+    "provisioning_mode": _provisioning,
+    "boot_policy": _policy,
+    "local_boot": _local_boot,
+}
 
 
 def arm(session: Session, machine: Machine, *, by: Actor, now: datetime) -> None:

@@ -20,6 +20,7 @@ from bty_web.services.history import BTY, Actor, record, record_seldom
 SILENCE = timedelta(minutes=5)
 OFFERED_SILENCE = timedelta(minutes=15)
 PER_HOUR = 60  # attempts of one machine; more than any boot loop of real firmware makes
+_AT_ONCE = 100  # attempts that are given up in one go, while other writers wait
 
 
 def get(session: Session, number: int, *, lock: bool = False) -> Attempt:
@@ -34,6 +35,15 @@ def get(session: Session, number: int, *, lock: bool = False) -> Attempt:
 def latest(session: Session, machine: Machine) -> Attempt | None:
     """Return the newest attempt of `machine`."""
     return session.get(Attempt, machine.attempt_id) if machine.attempt_id else None
+
+
+def comes_from(session: Session, address: str | None) -> bool:
+    """Whether `address` is that of a machine with an attempt that goes on."""
+    mine = or_(
+        Attempt.client == address, Attempt.client.is_(None) & (Attempt.offered_to == address)
+    )
+    going_on = Attempt.state.in_([State.OFFERED, *UNDER_WAY])
+    return session.scalar(select(Attempt.id).where(mine, going_on).limit(1)) is not None
 
 
 def too_many(database: Database, machine_id: int, now: datetime) -> bool:
@@ -196,6 +206,13 @@ def set_local(session: Session, machine: Machine, attempt: Attempt, now: datetim
             f"attempt {attempt.id} is {attempt.state} and {attempt.mode}: only a finished interactive one "
             "may set the policy"
         )
+    newer = select(Attempt.id).where(
+        Attempt.machine_id == machine.id, Attempt.id > attempt.id, Attempt.client.is_not(None)
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        raise Conflict(
+            f"{machine.title} has booted again since attempt {attempt.id}: its policy stays"
+        )
     assignments.change(
         session,
         machine,
@@ -228,15 +245,21 @@ def cancel(
 
 def time_out(session: Session, now: datetime) -> int:
     """Give up the attempts that were silent for too long; return how many."""
-    silent = select(Attempt).where(
-        or_(
-            (Attempt.state == State.OFFERED) & (Attempt.heard_at < now - OFFERED_SILENCE),
-            Attempt.state.in_([*UNDER_WAY]) & (Attempt.heard_at < now - SILENCE),
-        )
+    silent = or_(
+        (Attempt.state == State.OFFERED) & (Attempt.heard_at < now - OFFERED_SILENCE),
+        Attempt.state.in_([*UNDER_WAY]) & (Attempt.heard_at < now - SILENCE),
+    )
+    found = session.execute(
+        select(Attempt.id, Attempt.machine_id).where(silent).order_by(Attempt.id).limit(_AT_ONCE)
     )
     count = 0
-    for attempt in session.scalars(silent.limit(500).with_for_update()).all():
-        machine = session.get_one(Machine, attempt.machine_id, with_for_update=True)
+    for number, machine_id in found.all():
+        # In the order in which reports lock them; meanwhile one may have come.
+        machine = session.get(Machine, machine_id, with_for_update=True)
+        query = select(Attempt).where(Attempt.id == number, silent).with_for_update()
+        attempt = session.scalar(query)
+        if machine is None or attempt is None:
+            continue
         offered = attempt.state is State.OFFERED
         cancelled = attempt.cancel_asked_at is not None
         minutes = int((now - attempt.heard_at).total_seconds() // 60)

@@ -133,6 +133,7 @@ def waiting(session: Session, now: datetime) -> Several:
         .where(
             Attempt.mode == AttemptMode.INTERACTIVE,
             Attempt.state == State.QUEUED,
+            Attempt.queued_at.is_(None),  # who waits for its turn waits for no person
             Attempt.heard_at > now - HEARD,
         )
         .order_by(Attempt.id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import yaml
-from sqlalchemy import select
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from bty_core.images.catalog import can_be_image
@@ -106,18 +107,37 @@ def being_flashed(session: Session, name: str) -> list[Machine]:
     return list(session.scalars(found.order_by(Machine.mac)))
 
 
-def remove(session: Session, root: Path, name: str, *, by: Actor, now: datetime) -> None:
-    """Delete an image, and what lies beside it under its name. Assignments keep the name.
-
-    Raises `Conflict` while an attempt uses it.
-    """
-    image = get(session, name)
+def insist_unused(session: Session, name: str) -> None:
+    """Raise `Conflict` while an attempt uses the image."""
     if busy := being_flashed(session, name):
         titles = ", ".join(machine.title for machine in busy[:5])
         raise Conflict(
             f"{name} is being flashed onto {titles}",
             hint="wait for the end of the attempt, or cancel it",
         )
+
+
+def replacing(
+    unit_of_work: Callable[[], AbstractContextManager[Session]], name: str
+) -> Callable[[], AbstractContextManager[None]]:
+    """Return what `uploads.receive` needs to replace the image: no attempt uses it, and none begins meanwhile."""
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        with unit_of_work() as session:
+            insist_unused(session, name)
+            yield
+
+    return around
+
+
+def remove(session: Session, root: Path, name: str, *, by: Actor, now: datetime) -> None:
+    """Delete an image, and what lies beside it under its name. Assignments keep the name.
+
+    Raises `Conflict` while an attempt uses it.
+    """
+    image = get(session, name)
+    insist_unused(session, name)
     safe = safe_name(name)
     for file in (safe, f"{safe}.yaml", f"{safe}.sha256"):
         if len(file.encode()) > LONGEST_NAME:
@@ -160,8 +180,9 @@ def health(root: Path) -> str | None:
 
 def touch_machines(session: Session, name: str) -> None:
     """Let pages and contacts know that something of a machine's image has changed."""
-    for machine in used_by(session, name):
-        machine.changed = max(change_stamp(), machine.changed + 1)
+    stamp = change_stamp()
+    later = case((Machine.changed < stamp, stamp), else_=Machine.changed + 1)
+    session.execute(update(Machine).where(Machine.image == name).values(changed=later))
 
 
 def describe(

@@ -1,23 +1,14 @@
-"""What a contact reads and writes, as statements that are made once: making one takes longer than running it."""
+"""What a contact reads and writes."""
 
 from __future__ import annotations
 
 import typing
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Table,
-    Text,
-    bindparam,
-    cast,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Table, Text, bindparam, cast, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from bty_web.direct import Direct, Statement
 from bty_web.models import Attempt, Image, Mac, Machine
 from bty_web.models.words import State
 
@@ -59,8 +50,10 @@ _MACHINE = select(
         _images, _images.c.name == _machines.c.image
     )
 )
-_BY_MAC = _MACHINE.where(_macs.c.mac == bindparam("mac"))
-_BY_ID = _MACHINE.where(_machines.c.id == bindparam("machine"), _macs.c.mac == _machines.c.mac)
+_BY_MAC = Statement(_MACHINE.where(_macs.c.mac == bindparam("mac")))
+_BY_ID = Statement(
+    _MACHINE.where(_machines.c.id == bindparam("machine"), _macs.c.mac == _machines.c.mac)
+)
 _MINE = (
     select(
         *(
@@ -82,18 +75,20 @@ _MINE = (
     .where(_attempts.c.machine_id == bindparam("machine"))
     .order_by(_attempts.c.id.desc())
 )
-_NEWEST = _MINE.limit(LOOKED_AT)
-_DONE = _MINE.where(
-    _attempts.c.state == State.DONE, _attempts.c.revision == bindparam("revision")
-).limit(1)
-_LATELY = (
-    select(func.count())
+_NEWEST = Statement(_MINE.limit(LOOKED_AT))
+_DONE = Statement(
+    _MINE.where(
+        _attempts.c.state == State.DONE, _attempts.c.revision == bindparam("revision")
+    ).limit(1)
+)
+_LATELY = Statement(
+    select(func.count().label("count"))
     .select_from(_attempts)
     .where(
         _attempts.c.machine_id == bindparam("machine"), _attempts.c.started_at > bindparam("since")
     )
 )
-_SEEN = (
+_SEEN = Statement(
     update(_machines)
     .where(_machines.c.id == bindparam("machine"), _machines.c.changed == bindparam("was"))
     .values(
@@ -112,62 +107,91 @@ _SEEN = (
             ]
         }
     )
+    .returning(_machines.c.id)
 )
-_OFFERED_AGAIN = (
+_OFFERED_AGAIN = Statement(
     update(_attempts)
     .where(_attempts.c.id == bindparam("attempt"))
     .values(heard_at=bindparam("now"))
+    .returning(_attempts.c.id)
 )
-_OWN_SYSTEM = (
+_OWN_SYSTEM = Statement(
     update(_attempts)
     .where(_attempts.c.id == bindparam("attempt"))
     .values(own_system_at=bindparam("now"))
+    .returning(_attempts.c.id)
 )
-_OPEN = insert(_attempts)
+_OPEN = Statement(
+    insert(_attempts)
+    .values(
+        {
+            name: bindparam(name)
+            for name in [
+                "machine_id",
+                "revision",
+                "state",
+                "mode",
+                "trigger",
+                "reason",
+                "nonce",
+                "offered_to",
+                "image",
+                "image_sha256",
+                "target",
+                "started_at",
+                "heard_at",
+                "source_bytes",
+                "disk_bytes",
+            ]
+        }
+    )
+    .returning(_attempts.c.id)
+)
 
-Database = Session | Connection
+Database = Session | Connection | Direct
 
 
 def machine_of(database: Database, mac: str) -> Any:
     """Return what a contact reads of the machine that has `mac` and of its image, or None."""
-    return database.execute(_BY_MAC, {"mac": mac}).first()
+    return next(iter(_BY_MAC.rows(database, mac=mac)), None)
 
 
 def machine(database: Database, machine_id: int) -> Any:
     """Return what a contact would read of a machine."""
-    return database.execute(_BY_ID, {"machine": machine_id}).one()
+    (found,) = _BY_ID.rows(database, machine=machine_id)
+    return found
 
 
 def newest_attempts(database: Database, machine_id: int, revision: int) -> list[Any]:
     """Return the newest attempts of a machine, and one that is done for this revision if there is any."""
-    found = list(database.execute(_NEWEST, {"machine": machine_id}))
+    found = _NEWEST.rows(database, machine=machine_id)
     if len(found) == LOOKED_AT and not any(one.state is State.DONE for one in found):
-        found += list(database.execute(_DONE, {"machine": machine_id, "revision": revision}))
+        found += _DONE.rows(database, machine=machine_id, revision=revision)
     return found
 
 
 def attempts_since(database: Database, machine_id: int, since: Any) -> int:
     """Return how many attempts of a machine were opened since then."""
-    return database.execute(_LATELY, {"machine": machine_id, "since": since}).scalar() or 0
+    (found,) = _LATELY.rows(database, machine=machine_id, since=since)
+    return int(found.count)
 
 
 def seen(database: Database, machine_id: int, was: int, values: dict[str, Any]) -> bool:
     """Write what a contact changes of a machine; False when it has changed since `was`."""
-    result: Any = database.execute(_SEEN, {"machine": machine_id, "was": was, **values})
-    return bool(result.rowcount == 1)
+    return bool(_SEEN.rows(database, machine=machine_id, was=was, **values))
 
 
 def offered_again(database: Database, attempt: int, now: Any) -> None:
     """Let the silence of an attempt begin anew."""
-    database.execute(_OFFERED_AGAIN, {"attempt": attempt, "now": now})
+    _OFFERED_AGAIN.rows(database, attempt=attempt, now=now)
 
 
 def own_system(database: Database, attempt: int, now: Any) -> None:
     """Note that the machine was sent to its own disk after this attempt."""
-    database.execute(_OWN_SYSTEM, {"attempt": attempt, "now": now})
+    _OWN_SYSTEM.rows(database, attempt=attempt, now=now)
 
 
 def open_attempt(database: Database, values: dict[str, Any]) -> int:
     """Add the row of a new attempt; return its number."""
-    result: Any = database.execute(_OPEN, values)
-    return int(result.inserted_primary_key[0])
+    (added,) = _OPEN.rows(database, **values)
+    return int(added.id)

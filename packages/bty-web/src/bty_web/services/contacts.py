@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from bty_core.errors import BtyError
 from bty_core.machine.dmi import meaningful, plausible_uuid
 from bty_core.values import MacAddress
 from bty_core.wire.plan import ImageOffer, Mode, Options, Plan
-from bty_web.database import reading, short_write, working
+from bty_web.database import working
+from bty_web.direct import Direct, reading, writing
 from bty_web.models import Attempt, Image, Machine
 from bty_web.models.words import AttemptMode, ImageState, Policy, State, Trigger
 from bty_web.services import attempts, boot, contact_rows, keys, machines, targets
@@ -62,21 +64,24 @@ def contact(
     for _ in range(_TRIES):
         with reading(engine) as connection:
             machine = contact_rows.machine_of(connection, mac.text)
-            if machine is not None:
-                answer = _answer(connection, machine, seen, grace, now, can_boot)
-                if answer is None:
-                    continue
-                number, nonce = answer.attempt, answer.nonce
-                return Contact(
-                    title=machine.name or machine.mac,
-                    local_boot=machine.local_boot,
-                    decision=answer.decision,
-                    attempt=number,
-                    token=keys.attempt_token(key, number, nonce) if number else None,
-                    image=answer.image,
-                )
-        with working(engine) as session:
-            machines.discover(session, mac, seen, policy=default_policy, now=now)
+            known = _known(connection, machine) if machine is not None else None
+        if known is None:
+            with working(engine) as session:
+                machines.discover(session, mac, seen, policy=default_policy, now=now)
+            continue
+        decision = boot.decide(known.facts, now, grace)
+        with suppress(_Outdated):
+            with writing(engine) as connection:
+                answer = _written(connection, machine, known, decision, seen, now, can_boot)
+            number, nonce = answer.attempt, answer.nonce
+            return Contact(
+                title=machine.name or machine.mac,
+                local_boot=machine.local_boot,
+                decision=answer.decision,
+                attempt=number,
+                token=keys.attempt_token(key, number, nonce) if number else None,
+                image=answer.image,
+            )
     raise BtyError(f"{mac} is changed by others all the time", hint="try again")
 
 
@@ -98,33 +103,19 @@ class _Answer:
     image: str | None = None
 
 
-def _answer(
-    connection: Connection,
-    machine: Any,
-    seen: Seen,
-    grace: timedelta,
-    now: datetime,
-    can_boot: bool,
-) -> _Answer | None:
-    """Decide and write; None when somebody else has changed the machine since it was read."""
-    known = _known(connection, machine)
-    decision = boot.decide(known.facts, now, grace)
-    with short_write(connection) as transaction:
-        answer = _written(connection, machine, known, decision, seen, now, can_boot)
-        if answer is None:
-            transaction.rollback()
-        return answer
+class _Outdated(Exception):
+    """Somebody else has changed the machine since it was read: nothing is written."""
 
 
 def _written(
-    connection: Connection,
+    connection: Direct,
     machine: Any,
     known: _Known,
     decision: Decision,
     seen: Seen,
     now: datetime,
     can_boot: bool,
-) -> _Answer | None:
+) -> _Answer:
     answer = _Answer(decision)
     own_disk = isinstance(decision, OwnDisk) and not decision.repeated
     if own_disk:
@@ -144,12 +135,13 @@ def _written(
         "attempt_id": answer.attempt or machine.attempt_id,
         "changed": max(change_stamp(), machine.changed + 1),
     }
-    written = contact_rows.seen(connection, machine.id, machine.changed, values)
-    return answer if written else None
+    if not contact_rows.seen(connection, machine.id, machine.changed, values):
+        raise _Outdated
+    return answer
 
 
 def _with_attempt(
-    connection: Connection,
+    connection: Direct,
     machine: Any,
     known: _Known,
     decision: Wizard | Flash,
@@ -271,18 +263,20 @@ def plan(
     """Return what the live environment of `machine` should do.
 
     An attempt that has not begun follows the assignment as it is now: an operator who corrects a
-    mistake while the machine boots is heard. One that has begun goes on as it began.
+    mistake while the machine boots is heard. One that has begun goes on as it began. So does one
+    that was abandoned and that nothing replaced: whoever asks with its token is late, not gone.
     """
     decision = preview(session, machine, grace=grace, now=now)
     if attempt is None:
         return _planned(session, machine, decision, None, base_url)
-    if attempt.state.over:
+    late = attempt.state is State.ABANDONED
+    if attempt.state.over and not late:
         return Plan(
             mode=Mode.LOCAL, attempt=attempt.id, reason=f"attempt {attempt.id} is {attempt.state}"
         )
     if attempt.mode is AttemptMode.INTERACTIVE:
         return Plan(mode=Mode.INTERACTIVE, attempt=attempt.id, reason=attempt.reason)
-    if attempt.state is State.OFFERED:
+    if attempt.state is State.OFFERED or (late and attempt.phase is None):
         if isinstance(decision, Flash):
             attempts.aim(session, machine, attempt)
             attempt.trigger = decision.trigger
@@ -292,7 +286,7 @@ def plan(
         attempt=attempt.id,
         image=_offer(session, attempt.image, base_url),
         target=attempt.target,
-        options=Options(),
+        options=_options(machine),
         provisioning=machine.provisioning_mode,
     )
 
@@ -313,8 +307,13 @@ def _planned(
                 reason=reason,
                 image=_offer(session, machine.image, base_url),
                 target=machine.target,
+                options=_options(machine),
                 provisioning=machine.provisioning_mode,
             )
+
+
+def _options(machine: Machine) -> Options:
+    return Options(verify=machine.verify, fix_gpt=machine.fix_gpt, uefi_entry=machine.uefi_entry)
 
 
 def _offer(session: Session, name: str | None, base_url: str) -> ImageOffer | None:

@@ -100,6 +100,8 @@ def _turn(
         return turns.ask(session, attempt, limit=limit, now=now)
     if phase is ReportedPhase.WAITING:
         turns.give_up(attempt)
+    elif phase is ReportedPhase.RETRYING and attempt.turn_at is None:
+        pass  # what it tries again comes before the writing
     elif not turns.writes(attempt, now) and limit:
         record(
             session,

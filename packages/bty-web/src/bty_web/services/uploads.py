@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -56,11 +56,13 @@ def receive(
     length: int | None,
     sha256: str | None = None,
     replace: bool = False,
+    replacing: Callable[[], AbstractContextManager[object]] = nullcontext,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Path:
     """Take an image from `stream` into the catalog under `name`; return its path.
 
-    `length` is what was promised, in bytes. Nothing is left when it breaks off, is shorter or
+    `length` is what was promised, in bytes. An image is replaced within `replacing`, where there is
+    one of this name; what that raises leaves it. Nothing is left when it breaks off, is shorter or
     longer, has another digest, or finds no room. Raises `InvalidField`, `Conflict` where the name is
     taken, `NoRoom`, `ImageCorrupt`, `DigestMismatch`, and whatever reading raises.
     """
@@ -86,7 +88,8 @@ def receive(
                 f"{name} has another digest than it should: {digest} instead of {wanted}",
                 hint="fetch it again from where it came from",
             )
-        _place(partial, target, name, replace=replace)
+        with replacing() if replace and os.path.lexists(target) else nullcontext():
+            _place(partial, target, name, replace=replace)
     except OSError as error:
         raise _no_room(name) if error.errno in FULL else _unwritable(name, error) from error
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from flask import Flask
@@ -17,16 +16,14 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
-from gunicorn.workers.gthread import ThreadWorker
 
 from bty_web.app import create_app
 from bty_web.serving.child import die_with
 from bty_web.serving.logs import to_stderr
+from bty_web.serving.worker import Worker
 from bty_web.settings import Settings
-from bty_web.stopping import STOPPING
 
 GRACE = 5  # seconds that running requests have to end in: flashes go on at the same byte afterwards
-IDLE_CONNECTIONS = 1000  # kept open for their next request; they hold no thread
 _SHM = Path("/dev/shm")
 # What gunicorn would read from the environment.
 _NOT_OURS = ("GUNICORN_PID", "GUNICORN_FD", "LISTEN_PID", "LISTEN_FDS", "NOTIFY_SOCKET", "SENDFILE")
@@ -44,20 +41,6 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.access_log.handlers = []
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker whose event streams hear that it is about to end."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop gracefully."""
-        STOPPING.set()
-        super().handle_exit(sig, frame)
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop at once."""
-        STOPPING.set()
-        super().handle_quit(sig, frame)
-
-
 class Web(BaseApplication):  # type: ignore[misc]
     """The web application under gunicorn, listening on a socket that is open already."""
 
@@ -70,13 +53,11 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Say everything that an environment variable of gunicorn could otherwise decide."""
-        threads = self.settings.threads
         for name, value in {
             "bind": f"fd://{self.listening}",
             "workers": self.settings.workers,
-            "worker_class": _Worker,
-            "threads": threads,
-            "worker_connections": threads + IDLE_CONNECTIONS,
+            "worker_class": Worker,
+            "threads": self.settings.threads,
             "keepalive": 15,
             "timeout": 60,  # of the loop that accepts; a request may take as long as it likes
             "graceful_timeout": GRACE,
@@ -110,8 +91,8 @@ class Web(BaseApplication):  # type: ignore[misc]
         Arbiter(self).run()
         return 0
 
-    def _forked(self, arbiter: Arbiter, _worker: _Worker) -> None:
+    def _forked(self, arbiter: Arbiter, _worker: Worker) -> None:
         die_with(arbiter.pid)
 
-    def _answers(self, _worker: _Worker) -> None:
+    def _answers(self, _worker: Worker) -> None:
         os.write(self.ready, b"+")

@@ -24,7 +24,7 @@ from bty_web.services.history import Actor
 from bty_web.ui.asked import Asked
 from bty_web.ui.blueprint import bp
 from bty_web.ui.machines import group_names, image_names
-from bty_web.ui.words import POLICIES
+from bty_web.ui.words import OPTIONS, POLICIES
 
 ACTIONS = ("assign", "reflash", "remove")
 NAMED = 12  # machines that the page names
@@ -48,6 +48,7 @@ class BulkPage:
     groups: Sequence[str]
     wanted: Mapping[str, str]
     error: BtyError | None = None
+    options = OPTIONS
     policies = POLICIES
 
     @property
@@ -149,7 +150,7 @@ def _deed(action: str) -> Deed:
 
 def _wanted() -> Change:
     """Return what the form changes: a choice that was left alone changes nothing."""
-    names = ("image", "target", "boot_policy", "group", "provisioning_mode")
+    names = ("image", "target", "boot_policy", "group", "provisioning_mode", *OPTIONS)
     given = {name: request.form.get(f"to_{name}", "").strip() for name in names}
     changed = {name: value for name, value in given.items() if value != LEAVE}
     taken = {name: None if value == NOTHING else value for name, value in changed.items()}

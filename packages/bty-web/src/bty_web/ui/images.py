@@ -207,13 +207,18 @@ def _receive(
     name: str, stream: uploads.Source, length: int | None, options: Mapping[str, str]
 ) -> None:
     in_force = security.settings()
+    replace = options.get("replace") == "yes"
+    if replace:
+        with writing() as session:  # before all of it comes
+            catalog.insist_unused(session, name)
     receiving.receive(
         in_force,
         name,
         stream,
         length=length,
         sha256=options.get("sha256", "").strip() or None,
-        replace=options.get("replace") == "yes",
+        replace=replace,
+        replacing=catalog.replacing(writing, name),
     )
     with writing() as session:
         record(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from bty_core.errors import BtyError, InvalidValue
@@ -37,7 +38,7 @@ from bty_web.services.targets import Preview
 from bty_web.ui.blueprint import bp
 from bty_web.ui.machines import group_names
 from bty_web.ui.paging import page_number
-from bty_web.ui.words import POLICIES, PROVISIONING
+from bty_web.ui.words import OPTIONS, POLICIES, PROVISIONING
 
 ATTEMPTS = 10  # of one page of the table
 EVENTS = 20
@@ -96,6 +97,7 @@ class MachinePage:
     wanted: Mapping[str, str]
     error: BtyError | None = None
     policies = POLICIES
+    options = OPTIONS
     provisioning = PROVISIONING
     possible = assignments.POSSIBLE_PROVISIONING
 
@@ -113,6 +115,11 @@ class MachinePage:
     def image(self) -> str:
         """The image that the form shows as chosen."""
         return self.wanted.get("image", self.machine.image or "")
+
+    def chosen(self, option: str) -> bool:
+        """Whether the form shows an option of the flash as chosen."""
+        given = _last(self.wanted, option)
+        return given == "yes" if given is not None else bool(getattr(self.machine, option))
 
     @property
     def policy(self) -> str:
@@ -173,12 +180,14 @@ def assign(number: int) -> Response | str | tuple[str, int]:
     form = request.form
     if "preview" in form:
         return render_template("machine/machine.html", page=page_of(find(number), wanted=form))
+    options = {name: _last(form, name) for name in OPTIONS}
     wanted = Change.of(
         image=form.get("image", ""),
         target=_target(form),
         provisioning_mode=form.get("provisioning_mode", ""),
         boot_policy=form.get("boot_policy", ""),
         local_boot=form.get("local_boot", ""),
+        **{name: value for name, value in options.items() if value is not None},
     )
     return _changed(number, wanted)
 
@@ -234,6 +243,12 @@ def _by_mac(text: str) -> Machine:
         return machines.get(db.session(), MacAddress.parse(text))
     except InvalidValue as error:
         raise NotFound(error.message) from error
+
+
+def _last(given: Mapping[str, str], name: str) -> str | None:
+    """Return the last value of a field: what is unchecked sends the one before it."""
+    values = given.getlist(name) if isinstance(given, MultiDict) else []
+    return values[-1] if values else None
 
 
 def _target(given: Mapping[str, str]) -> str:

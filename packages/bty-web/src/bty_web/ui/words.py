@@ -14,6 +14,20 @@ POLICIES: Mapping[Policy, str] = {
     Policy.FLASH_ONCE: "is flashed once for this assignment, then boots its own disk",
     Policy.FLASH_CYCLE: "is flashed, boots its own disk once, and is flashed again at the boot after that",
 }
+OPTIONS: Mapping[str, tuple[str, str]] = {
+    "verify": (
+        "Read the disk back",
+        "after the write, past the cache, and compare every byte",
+    ),
+    "fix_gpt": (
+        "Move the GPT's backup to the end of the disk",
+        "where the disk is larger than the image",
+    ),
+    "uefi_entry": (
+        "Add a UEFI boot entry",
+        "for the next boot only (BootNext): the boot order is never changed",
+    ),
+}
 PROVISIONING: Mapping[ProvisioningMode, str] = {
     ProvisioningMode.NONE: "the disk holds the image as it is",
     ProvisioningMode.CLOUD_INIT: "cloud-init gets user-data",
