@@ -124,3 +124,8 @@ class Background:
             self._process.kill()
             _, said = self._process.communicate()
         return " ".join(said.decode(errors="replace").split())
+
+
+def hand_over(argv: Sequence[str | PathLike[str]]) -> int:
+    """Let a person work in `argv` with the terminal as it is, until they leave it; return its status."""
+    return subprocess.run([find(fspath(argv[0])), *argv[1:]], check=False).returncode
