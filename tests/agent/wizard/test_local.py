@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -304,3 +305,32 @@ def test_a_failure_of_the_unattended_agent_is_shown_first(images: Path, tmp_path
         person.take("Go on")
         person.sees("Which image?")
     assert list(run.iterdir()) == []
+
+
+def test_a_shell_and_back(images: Path, tmp_path: Path) -> None:
+    with at_images(images, SHELL="/bin/sh") as person:
+        before = settings(person)
+        person.sees("Which image?", "Ctrl-C leave")
+        person.take("Shell")
+        person.sees("Leave it with exit")
+        person.press(f"echo $((6 * 7)) > {tmp_path}/answer\r")
+        person.until((tmp_path / "answer").exists, "an answer")
+        (images / "new.img").write_bytes(b"\x01" * MIB)
+        person.press(CTRL_C)  # is the shell's
+        person.press("stty -echo -icanon\r", "exit\r")
+        person.sees("Which image?", "new.img", "Ctrl-C leave")
+        person.press(CTRL_C, CTRL_C)
+        assert person.ended() == 0
+        assert settings(person) == before
+    assert (tmp_path / "answer").read_text() == "42\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_program_is_told_to_end(images: Path, number: signal.Signals) -> None:
+    with at_images(images) as person:
+        before = settings(person)
+        person.sees("Which image?", "Ctrl-C leave")
+        person.child.kill(number)
+        assert person.ended() == 130
+        assert settings(person) == before
+        assert not person.screen.cursor.hidden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -242,3 +243,15 @@ def test_the_place_in_the_queue(tmp_path: Path, images: Path, blank: Path) -> No
             assert set(start(blank)) == {0xFF}
             first.failed(FailedReport(code="error", message="it gave up"))
             person.sees("done: small.img")
+
+
+def test_the_terminal_goes_away_in_the_middle(room: Room, blank: Path) -> None:
+    room.link.image_bytes = 10 * MIB
+    with wizard(*room.booted(), BTY_TEST_PACE=QUICK) as person:
+        to_summary(person, blank)
+        say_yes(person)
+        half_written(person)
+        person.child.kill(signal.SIGHUP)
+        assert person.ended() == 130
+    assert not any(start(blank)[:MIB])
+    assert hears(room, State.CANCELLED)

@@ -68,4 +68,4 @@ class ThisComputer:
         proc.run(["systemctl", "poweroff"], timeout=60)
 
     def shell(self) -> None:
-        raise CommandFailed("this version starts no shell")
+        proc.run_attached([os.environ.get("SHELL") or "/bin/sh"])

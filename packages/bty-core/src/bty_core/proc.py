@@ -124,3 +124,16 @@ class Background:
             self._process.kill()
             _, said = self._process.communicate()
         return " ".join(said.decode(errors="replace").split())
+
+
+def run_attached(argv: Sequence[str | PathLike[str]]) -> int:
+    """Run `argv` on the caller's own terminal until it ends; return its exit code.
+
+    For programs that a person talks to, such as a shell. Raises `ProgramMissing`.
+    """
+    words = [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]]
+    process = subprocess.Popen(words)
+    while True:
+        # Ctrl-C is for the program; it ends when the person says so.
+        with suppress(KeyboardInterrupt):
+            return process.wait()
