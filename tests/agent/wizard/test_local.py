@@ -310,6 +310,22 @@ def test_a_failure_of_the_unattended_agent_is_shown_first(images: Path, tmp_path
     assert list(run.iterdir()) == []
 
 
+def test_a_name_cannot_move_the_cursor(images: Path, blank: Path) -> None:
+    odd = "odd\x1b[2J\x07.img"
+    (images / "small.img").rename(images / odd)
+    (images / "small.img.yaml").unlink()
+    with at_images(images) as person:
+        to_summary(person, blank, "odd")
+        say_yes(person)
+        person.sees("done: odd", "What now?")
+        person.take("Leave the wizard")
+        person.sees("Leave the wizard?")
+        say_yes(person)
+        assert person.ended() == 0
+        assert person.shown.startswith("bty: odd\N{REPLACEMENT CHARACTER}[2J")
+        assert b"odd\x1b[2J" not in person.received
+
+
 def test_a_shell_and_back(images: Path, tmp_path: Path) -> None:
     with at_images(images, SHELL="/bin/sh") as person:
         before = settings(person)

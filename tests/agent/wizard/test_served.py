@@ -56,6 +56,10 @@ def test_from_a_network_boot_to_its_own_disk(room: Room, blank: Path) -> None:
         assert thinking.phase == "waiting"
         assert str(blank) in str(thinking.disk)
         assert str(thinking.console).startswith("pts/")
+        with room.fleet.site.session() as session:
+            inventory = machines.get(session, room.mac).inventory
+        assert inventory is not None
+        assert inventory["firmware"] in ("bios", "uefi")
         say_yes(person)
         person.sees("done: small.img is on", "should this machine start from its own disk?")
         done = room.attempt()

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.text import Text
 
 from bty_agent.console import Console
+from bty_agent.render.words import plain
 from bty_agent.wizard.screens import FAINT, STRONG, WIDTH, Line
 
 _SHOW_CURSOR = "\x1b[?25h"
@@ -55,7 +56,7 @@ class Terminal:
         out.print(self._header(way), no_wrap=True, overflow="crop")
         out.print(("-" if self.ascii else "─") * self.columns, style=FAINT)
         for style, text in lines:
-            out.print(Text(text, style), no_wrap=True, overflow="crop", soft_wrap=True)
+            out.print(Text(plain(text), style), no_wrap=True, overflow="crop", soft_wrap=True)
         if lines:
             out.print()
         return 2 + (len(lines) + 1 if lines else 0)
@@ -69,7 +70,7 @@ class Terminal:
 
     def say(self, style: str, text: str) -> None:
         """Write one more line."""
-        self.console.err.print(Text(text, style), soft_wrap=True)
+        self.console.err.print(Text(plain(text), style), soft_wrap=True)
 
     def _header(self, way: Sequence[tuple[str, bool]]) -> Text:
         line = Text()
