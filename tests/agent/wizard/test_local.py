@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -304,3 +308,95 @@ def test_a_failure_of_the_unattended_agent_is_shown_first(images: Path, tmp_path
         person.take("Go on")
         person.sees("Which image?")
     assert list(run.iterdir()) == []
+
+
+def test_a_name_cannot_move_the_cursor(images: Path, blank: Path) -> None:
+    odd = "odd\x1b[2J\x07.img"
+    (images / "small.img").rename(images / odd)
+    (images / "small.img.yaml").unlink()
+    with at_images(images) as person:
+        to_summary(person, blank, "odd")
+        say_yes(person)
+        person.sees("done: odd", "What now?")
+        person.take("Leave the wizard")
+        person.sees("Leave the wizard?")
+        say_yes(person)
+        assert person.ended() == 0
+        assert person.shown.startswith("bty: odd\N{REPLACEMENT CHARACTER}[2J")
+        assert b"odd\x1b[2J" not in person.received
+
+
+def test_a_shell_and_back(images: Path, tmp_path: Path) -> None:
+    with at_images(images, SHELL="/bin/sh") as person:
+        before = settings(person)
+        person.sees("Which image?", "Ctrl-C leave")
+        person.take("Shell")
+        person.sees("Leave it with exit")
+        person.press(f"echo $((6 * 7)) > {tmp_path}/answer\r")
+        person.until((tmp_path / "answer").exists, "an answer")
+        (images / "new.img").write_bytes(b"\x01" * MIB)
+        person.press(CTRL_C)  # is the shell's
+        person.press("stty -echo -icanon\r", "exit\r")
+        person.sees("Which image?", "new.img", "Ctrl-C leave")
+        person.press(CTRL_C, CTRL_C)
+        assert person.ended() == 0
+        assert settings(person) == before
+    assert (tmp_path / "answer").read_text() == "42\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_program_is_told_to_end(images: Path, number: signal.Signals) -> None:
+    with at_images(images) as person:
+        before = settings(person)
+        person.sees("Which image?", "Ctrl-C leave")
+        person.child.kill(number)
+        assert person.ended() == 130
+        assert settings(person) == before
+        assert not person.screen.cursor.hidden
+
+
+def test_little_goes_over_a_serial_line(images: Path) -> None:
+    with at_images(images, term="vt220") as person:
+        person.sees("Which image?", "Ctrl-C leave")
+        first = len(person.received)
+        assert first < 2000  # at 115200 baud a sixth of a second
+        person.press(DOWN)
+        person.sees("An image for tests")
+        assert len(person.received) - first < 400
+
+
+def test_no_colour_where_none_is_wanted(images: Path) -> None:
+    with at_images(images, NO_COLOR="1") as person:
+        person.sees("Which image?", "Ctrl-C leave")
+        assert re.search(rb"\x1b\[[0-9;]*3[0-7]m", person.received) is None
+    with at_images(images) as person:
+        person.sees("Which image?", "Ctrl-C leave")
+        assert re.search(rb"\x1b\[[0-9;]*36[;m]", person.received)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sever", "http://x"], "unknown option '--sever': is --server meant?"),
+        (["--mac", "nonsense"], "'nonsense' is not a MAC address"),
+        (["--server", "ftp://x", "--mac", "52:54:00:12:34:56"], "ftp"),
+        (["--cmdline", "/nowhere"], "the kernel command line /nowhere cannot be read"),
+    ],
+)
+def test_words_that_make_no_sense(words: list[str], said: str) -> None:
+    with wizard(*words) as person:
+        assert person.ended() == 2
+        assert said in " ".join(person.shown.split())
+
+
+def test_without_a_terminal_it_says_what_else_there_is() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bty_agent.wizard.main"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "the wizard needs a terminal" in ran.stderr
+    assert "bty flash --yes" in ran.stderr

@@ -91,8 +91,7 @@ class ThisComputer:
         proc.run(["systemctl", "poweroff"], timeout=60)
 
     def shell(self) -> None:
-        known = os.environ.get("SHELL", "")
-        proc.hand_over([known if os.path.isabs(known) and os.access(known, os.X_OK) else "/bin/sh"])
+        proc.run_attached([os.environ.get("SHELL") or "/bin/sh"])
 
 
 def console_name() -> str:

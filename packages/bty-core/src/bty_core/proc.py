@@ -126,6 +126,14 @@ class Background:
         return " ".join(said.decode(errors="replace").split())
 
 
-def hand_over(argv: Sequence[str | PathLike[str]]) -> int:
-    """Let a person work in `argv` with the terminal as it is, until they leave it; return its status."""
-    return subprocess.run([find(fspath(argv[0])), *argv[1:]], check=False).returncode
+def run_attached(argv: Sequence[str | PathLike[str]]) -> int:
+    """Run `argv` on the caller's own terminal until it ends; return its exit code.
+
+    For programs that a person talks to, such as a shell. Raises `ProgramMissing`.
+    """
+    words = [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]]
+    process = subprocess.Popen(words)
+    while True:
+        # Ctrl-C is for the program; it ends when the person says so.
+        with suppress(KeyboardInterrupt):
+            return process.wait()

@@ -106,10 +106,15 @@ def _wizard(arguments: argparse.Namespace, host: Host | None) -> Exit:
 
 def _session(arguments: argparse.Namespace, host: Host) -> Session:
     """Return who hears of it: the server that is named, or that this machine was started from."""
-    from bty_agent.boot_line import read_boot_line
+    from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
     from bty_agent.wizard.sessions import Alone
 
-    line = read_boot_line(arguments.cmdline)
+    try:
+        line = read_boot_line(arguments.cmdline)
+    except BtyError:
+        if arguments.cmdline != CMDLINE:
+            raise
+        line = BootLine()  # what a boot script got wrong keeps nobody from flashing by hand
     server = arguments.server or line.server
     if server is None:
         return Alone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 import sys
 from collections.abc import Callable, Sequence
@@ -63,7 +64,9 @@ class TerminalAsker:
     def __init__(self, term: str, *, plain: bool) -> None:
         self._pointer = ">" if plain else "\u203a"
         self._depth = (
-            ColorDepth.DEPTH_1_BIT if term.startswith(_MONOCHROME) else ColorDepth.DEPTH_4_BIT
+            ColorDepth.DEPTH_1_BIT
+            if term.startswith(_MONOCHROME) or os.environ.get("NO_COLOR")
+            else ColorDepth.DEPTH_4_BIT
         )
         # A serial line may never answer where its cursor is, so it is not asked.
         self._output = Vt100_Output.from_pty(sys.stdout, term=term, default_color_depth=self._depth)

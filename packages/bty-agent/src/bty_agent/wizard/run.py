@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ from bty_agent.wizard.offers import Origin
 from bty_agent.wizard.screens import WARN, body, farewell, way
 from bty_agent.wizard.sessions import Session
 from bty_agent.wizard.steps import WORK, Ending, State, Step, advance
-from bty_agent.wizard.terminal import Hangup, Terminal
+from bty_agent.wizard.terminal import Hangup, Terminal, same_settings
 from bty_agent.wizard.work import look_at_disks, make_plan, trouble
 from bty_agent.wizard.writing import Writing
 from bty_core.errors import BtyError
@@ -141,8 +140,11 @@ class Wizard:
 
     def _shell(self) -> None:
         self._terminal.say("", "A shell. Leave it with exit, and the wizard goes on.")
-        with suppress(BtyError):
-            self._host.shell()
+        try:
+            with same_settings():
+                self._host.shell()
+        except BtyError as error:
+            self._terminal.say(WARN, error.message)
 
     def _end(self, state: State) -> None:
         match state.ending:

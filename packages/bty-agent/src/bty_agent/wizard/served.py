@@ -68,10 +68,8 @@ class Served:
         self._reason_told = True
         try:
             return self._client.plan().reason
-        except (
-            ServerRefused
-        ):  # a machine that the server has not seen yet, or an attempt that is over
-            return None
+        except ServerRefused:
+            return None  # the server has not seen this machine yet, or its attempt is over
 
     def picked(self, image: Offer | None, disk: Disk | None) -> None:
         """Say what a person has chosen so far."""
@@ -170,7 +168,7 @@ class Served:
             on_try(1, "it cannot be reached")
             return False
         told = self._reporter.finish(report, patience, on_try)
-        if told:
+        if told and self._report is report:  # not the one of another flash, which began meanwhile
             self._report = None
         return told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from rich.text import Text
 
 from bty_agent.console import Console
+from bty_agent.render.words import plain
 from bty_agent.wizard.screens import FAINT, STRONG, WIDTH, Line
 
 _SHOW_CURSOR = "\x1b[?25h"
@@ -54,7 +56,7 @@ class Terminal:
         out.print(self._header(way), no_wrap=True, overflow="crop")
         out.print(("-" if self.ascii else "─") * self.columns, style=FAINT)
         for style, text in lines:
-            out.print(Text(text, style), no_wrap=True, overflow="crop", soft_wrap=True)
+            out.print(Text(plain(text), style), no_wrap=True, overflow="crop", soft_wrap=True)
         if lines:
             out.print()
         return 2 + (len(lines) + 1 if lines else 0)
@@ -68,10 +70,11 @@ class Terminal:
 
     def say(self, style: str, text: str) -> None:
         """Write one more line."""
-        self.console.err.print(Text(text, style), soft_wrap=True)
+        self.console.err.print(Text(plain(text), style), soft_wrap=True)
 
     def _header(self, way: Sequence[tuple[str, bool]]) -> Text:
-        line = Text("bty", f"{STRONG} {FAINT}")
+        line = Text()
+        line.append("bty", f"{STRONG} {FAINT}")
         for number, (name, here) in enumerate(way):
             line.append("   " if not number else " > ", FAINT)
             # Brackets, as not every terminal shows what is bold.
@@ -88,22 +91,37 @@ def forget_typed() -> None:
 @contextmanager
 def left_as_found() -> Iterator[None]:
     """Give the terminal back as it was: its settings, its cursor, and what the kernel may print on it."""
-    before = None
-    with suppress(OSError, termios.error, ValueError):
-        before = termios.tcgetattr(sys.stdin.fileno())
     said = _quiet_kernel()
     try:
-        yield
+        with same_settings():
+            yield
     finally:
-        if before is not None:
-            with suppress(OSError, termios.error, ValueError):
-                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
-                if os.environ.get("TERM", "dumb") != "dumb":
-                    sys.stdout.write(_SHOW_CURSOR)
-                    sys.stdout.flush()
+        if os.environ.get("TERM", "dumb") != "dumb":
+            with suppress(OSError, ValueError):
+                sys.stdout.write(_SHOW_CURSOR)
+                sys.stdout.flush()
         if said is not None:
             with suppress(OSError):
                 _PRINTK.write_text(said)
+
+
+@contextmanager
+def same_settings() -> Iterator[None]:
+    """Have the terminal afterwards in the settings in which it is now, and in our hands."""
+    before, group = None, None
+    with suppress(OSError, termios.error, ValueError):
+        before = termios.tcgetattr(sys.stdin.fileno())
+        group = os.tcgetpgrp(sys.stdin.fileno())
+    try:
+        yield
+    finally:
+        if before is not None and group is not None:
+            # A shell that was killed leaves the terminal with a group that has ended, and the kernel would stop us.
+            ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            with suppress(OSError, termios.error, ValueError):
+                os.tcsetpgrp(sys.stdin.fileno(), group)
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+            signal.signal(signal.SIGTTOU, ignored)
 
 
 def _quiet_kernel() -> str | None:
