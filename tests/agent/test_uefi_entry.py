@@ -21,7 +21,7 @@ def nvram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "efivars"
     folder.mkdir()
     monkeypatch.setenv("EFIVARFS_PATH", f"{folder}/")
-    monkeypatch.setattr("bty_agent.commands.flash.firmware", lambda: "uefi")
+    monkeypatch.setattr("bty_agent.host.firmware", lambda: "uefi")
     return folder
 
 
@@ -46,7 +46,7 @@ def test_a_machine_that_bios_started_is_refused(tmp_path: Path, make_loop: MakeL
     disk = make_loop(16 * MIB)
     before = disk.read_bytes()
     with pytest.MonkeyPatch.context() as bios:
-        bios.setattr("bty_agent.commands.flash.firmware", lambda: "bios")
+        bios.setattr("bty_agent.host.firmware", lambda: "bios")
         ran = flash(small_image(tmp_path), disk, "--yes")
     assert ran.code == Exit.REFUSED
     assert "bty: this machine was not started by UEFI" in ran.err

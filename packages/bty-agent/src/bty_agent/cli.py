@@ -187,6 +187,7 @@ def _declare_disks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="also loop devices, optical drives and stacked devices"
     )
+    declare_pretend(parser)
     _json(parser)
 
 
@@ -239,6 +240,7 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let UEFI start the disk at the next boot, once; the boot order stays as it is",
     )
+    declare_pretend(parser)
     _max_window(parser)
     parser.add_argument(
         "--progress",
@@ -270,7 +272,19 @@ def _declare_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _declare_inventory(parser: argparse.ArgumentParser) -> None:
-    _json(parser)
+    declare_pretend(parser)
+    form = parser.add_mutually_exclusive_group()
+    _json(form)
+    form.add_argument(
+        "--for-pretend",
+        action="store_true",
+        help="the machine with all its disks, as --pretend reads it, on standard output",
+    )
+    parser.add_argument(
+        "--mask",
+        action="store_true",
+        help="with --for-pretend: other serial numbers, WWNs, UUID and addresses than its own",
+    )
 
 
 def _declare_completion(parser: argparse.ArgumentParser) -> None:
@@ -297,7 +311,7 @@ def _image_and_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _json(parser: argparse.ArgumentParser) -> None:
+def _json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
 
 
@@ -316,6 +330,27 @@ def declare_path(
 ) -> None:
     option = parser.add_argument(flag, **options)  # type: ignore[arg-type]  # passed on as they are
     option.complete = complete  # type: ignore[attr-defined]
+
+
+def declare_pretend(parser: argparse.ArgumentParser) -> None:
+    """Let a program take its machine from a file."""
+    declare_path(
+        parser,
+        "--pretend",
+        FILE,
+        metavar="FILE",
+        type=Path,
+        help="take the machine from a JSON file: no disk of this computer is looked at or written",
+    )
+    declare_path(
+        parser,
+        "--scratch",
+        FOLDER,
+        metavar="DIR",
+        type=Path,
+        help="with --pretend: keep what is written to its disks in files in DIR"
+        " (default: until the program ends)",
+    )
 
 
 def _provisioning(text: str) -> str:

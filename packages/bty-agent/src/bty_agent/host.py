@@ -91,7 +91,12 @@ class ThisComputer:
         proc.run(["systemctl", "poweroff"], timeout=60)
 
     def shell(self) -> None:
-        proc.run_attached([os.environ.get("SHELL") or "/bin/sh"])
+        open_shell()
+
+
+def open_shell() -> None:
+    """Let the person work in their shell until they leave it."""
+    proc.run_attached([os.environ.get("SHELL") or "/bin/sh"])
 
 
 def console_name() -> str:

@@ -6,16 +6,17 @@ import argparse
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
+from bty_agent.pretend.options import chosen_host
 from bty_agent.render.disks import disk_lines
 from bty_agent.render.envelope import disk_wire, envelope
 from bty_agent.render.tables import DETAIL
-from bty_core.disks.lsblk import read_disks
 from bty_core.disks.model import Kind
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """List the disks."""
-    found = [disk for disk in read_disks() if arguments.all or disk.kind is Kind.DISK]
+    host = chosen_host(arguments, console.say)
+    found = [disk for disk in host.disks() if arguments.all or disk.kind is Kind.DISK]
     if arguments.json:
         console.data(envelope("list-disks", {"disks": [disk_wire(disk) for disk in found]}))
     elif found:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
+from bty_agent.host import Host
+from bty_agent.pretend.options import chosen_host
 from bty_agent.render.envelope import envelope, plan_wire
 from bty_agent.render.outcome import outcome
 from bty_agent.render.plan import INDENT, plan_lines
 from bty_agent.render.progress import watcher
 from bty_agent.render.words import plain
-from bty_core.disks.find import find_disk
 from bty_core.disks.model import Kind
 from bty_core.errors import BtyError, Cancelled, InvalidValue, NeedsRoot, Refusals
 from bty_core.events import Emit, Failed
-from bty_core.flash.engine import flash
-from bty_core.flash.plan import FlashOptions, FlashPlan, firmware, refusals, warnings
+from bty_core.flash.plan import FlashOptions, FlashPlan, refusals, warnings
 from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
-from bty_core.machine.efi import boot_once, entry_refusals
+from bty_core.machine.efi import entry_refusals
 from bty_core.proc import find as find_program
 
 
@@ -32,22 +32,23 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     with watcher(arguments.progress, console) as emit, _failure_told(emit):
         with _untouched():
             _check(arguments, console)
-            plan = _plan(arguments)
-            _judge(plan, arguments, console)
+            host = chosen_host(arguments, console.say)
+            plan = _plan(arguments, host)
+            _judge(plan, arguments, console, host)
             if arguments.dry_run:
                 return Exit.DONE
             if not (arguments.yes or _confirmed(plan, console)):
                 console.say(f"bty: nothing was written to {plan.disk.path}")
                 return Exit.USAGE
-        done = flash(plan, emit)
+        done = host.flash(plan, emit, threading.Event())
     console.say(outcome(plan, done), indent=6)
-    return _boot_once(plan, console) if arguments.uefi_entry else Exit.DONE
+    return _boot_once(plan, console, host) if arguments.uefi_entry else Exit.DONE
 
 
-def _boot_once(plan: FlashPlan, console: Console) -> Exit:
+def _boot_once(plan: FlashPlan, console: Console, host: Host) -> Exit:
     """Make the boot entry; what fails now does not undo the flash."""
     try:
-        console.say(f"bty: {plain(boot_once(plan.disk, plan.image.name))}", indent=5)
+        console.say(f"bty: {plain(host.boot_once(plan.disk, plan.image.name))}", indent=5)
     except BtyError as error:
         console.say(f"bty: the image is on the disk, but {plain(error.message)}", indent=5)
         if error.hint:
@@ -98,8 +99,8 @@ def _check(arguments: argparse.Namespace, console: Console) -> None:
         )
 
 
-def _plan(arguments: argparse.Namespace) -> FlashPlan:
-    disk = find_disk(arguments.target)
+def _plan(arguments: argparse.Namespace, host: Host) -> FlashPlan:
+    disk = host.find(arguments.target)
     image = inspect(locate(arguments.image), arguments.max_window)
     if arguments.sha256 is not None:
         digest: KnownDigest | None = KnownDigest(arguments.sha256, "--sha256")
@@ -111,13 +112,15 @@ def _plan(arguments: argparse.Namespace) -> FlashPlan:
     return FlashPlan(image=image, disk=disk, digest=digest, options=options)
 
 
-def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console) -> None:
+def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console, host: Host) -> None:
     found = refusals(plan)
+    started_by = host.firmware.value
     if arguments.uefi_entry:
-        found += entry_refusals(plan.disk, plan.image.table, firmware())
-        find_program("efibootmgr")
+        found += entry_refusals(plan.disk, plan.image.table, started_by)
+        if arguments.pretend is None:
+            find_program("efibootmgr")
     # This machine does not start from a regular file.
-    warned = warnings(plan, firmware() if plan.disk.kind is not Kind.FILE else None)
+    warned = warnings(plan, started_by if plan.disk.kind is not Kind.FILE else None)
     if arguments.json:
         console.data(envelope("plan-flash", plan_wire(plan, found, warned)))
     else:
@@ -130,7 +133,7 @@ def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console) -> 
         error = Refusals(found)
         error.aftermath = f"nothing was written to {plan.disk.path}"
         raise error
-    if not arguments.dry_run and plan.disk.kind is not Kind.FILE and os.geteuid() != 0:
+    if not arguments.dry_run and plan.disk.kind is not Kind.FILE and not host.can_write:
         raise NeedsRoot(f"writing to {plan.disk.path} needs root", hint="run it again with sudo")
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from bty_agent import __version__
 from bty_agent.__main__ import run_main
 from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
-from bty_agent.cli import Formatter, Parser, exit_codes, refuse_unknown_options
+from bty_agent.cli import Formatter, Parser, declare_pretend, exit_codes, refuse_unknown_options
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
-from bty_agent.host import Host, ThisComputer
+from bty_agent.host import Host
 from bty_agent.main import say_failure, terminated_like_interrupted
+from bty_agent.pretend.options import chosen_host
 from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, write_failure
 from bty_agent.unattended.flow import Unattended
 from bty_agent.unattended.job import Job
@@ -49,14 +50,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cmdline",
         type=Path,
-        default=CMDLINE,
         metavar="FILE",
         help="read the kernel command line from FILE",
     )
     parser.add_argument(
         "--run-dir",
         type=Path,
-        default=RUN_DIR,
         metavar="DIR",
         help=f"keep log, lock and the reason of a failure in DIR, not in {RUN_DIR}",
     )
@@ -65,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say when it would reboot or set the clock, and do neither",
     )
+    declare_pretend(parser)
     return parser
 
 
@@ -74,11 +74,12 @@ def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exi
         with terminated_like_interrupted():
             with redirect_stdout(console.stdout):
                 arguments = _parse(argv)
-            line = read_boot_line(arguments.cmdline)
+            host = host or chosen_host(arguments, console.say)
+            line = read_boot_line(arguments.cmdline or CMDLINE)
             if line.mode is not Mode.AUTO:
                 console.say(f"bty: {_why_nothing(line)}")
                 return Exit.DONE
-            return _flash(Job.of(line), arguments, console, host or ThisComputer())
+            return _flash(Job.of(line), arguments, console, host)
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:
@@ -106,7 +107,7 @@ def _why_nothing(line: BootLine) -> str:
 
 
 def _flash(job: Job, arguments: argparse.Namespace, console: Console, host: Host) -> Exit:
-    run_dir: Path = arguments.run_dir
+    run_dir: Path = arguments.run_dir or RUN_DIR
     with ownership(run_dir, host.console) as mine:
         if not mine:
             follow(run_dir, console.say)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bty_agent import __version__
-from bty_agent.boot_line import CMDLINE
 from bty_agent.cli import (
     DEFAULT_IMAGE_ROOT,
     FILE,
@@ -16,6 +15,7 @@ from bty_agent.cli import (
     Formatter,
     Parser,
     declare_path,
+    declare_pretend,
     exit_codes,
     refuse_unknown_options,
 )
@@ -85,7 +85,6 @@ def build_parser() -> argparse.ArgumentParser:
         FILE,
         metavar="FILE",
         type=Path,
-        default=CMDLINE,
         help="where the kernel command line is read (default: /proc/cmdline)",
     )
     declare_path(
@@ -94,9 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
         FOLDER,
         metavar="DIR",
         type=Path,
-        default=RUN_DIR,
         help=f"where an unattended flash that failed left its reason (default: {RUN_DIR})",
     )
+    declare_pretend(parser)
     return parser
 
 

@@ -47,7 +47,7 @@ def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exi
                 "the wizard needs a terminal", hint="without one, bty flash --yes does the same"
             )
         with left_as_found(), _ended_by_signals():
-            return _wizard(arguments, host)
+            return _wizard(arguments, host or _chosen(arguments, console))
     except SystemExit:  # help or version
         return Exit.DONE
     except BtyError as error:
@@ -62,9 +62,14 @@ def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exi
         return Exit.BUG
 
 
-def _wizard(arguments: argparse.Namespace, host: Host | None) -> Exit:
-    from bty_agent.host import ThisComputer
-    from bty_agent.unattended.failure import read_failure
+def _chosen(arguments: argparse.Namespace, console: Console) -> Host:
+    from bty_agent.pretend.options import chosen_host
+
+    return chosen_host(arguments, console.say)
+
+
+def _wizard(arguments: argparse.Namespace, host: Host) -> Exit:
+    from bty_agent.unattended.failure import RUN_DIR, read_failure
     from bty_agent.wizard.answers import Trouble
     from bty_agent.wizard.offers import Origin
     from bty_agent.wizard.run import Setting, Wizard
@@ -73,10 +78,10 @@ def _wizard(arguments: argparse.Namespace, host: Host | None) -> Exit:
     from bty_core.flash.plan import FlashOptions
     from bty_core.machine.model import Firmware
 
-    host = host or ThisComputer()
     terminal = Terminal()
     session = _session(arguments, host)
-    failure = read_failure(arguments.run_dir)
+    run_dir = arguments.run_dir or RUN_DIR
+    failure = read_failure(run_dir)
     state = State(
         step=Step.NOTICE if failure else Step.LOOK_IMAGES,
         notice=Trouble((failure.title,), failure.hint, failure.aftermath) if failure else None,
@@ -93,7 +98,7 @@ def _wizard(arguments: argparse.Namespace, host: Host | None) -> Exit:
         session,
         Setting(
             root=arguments.root,
-            run_dir=arguments.run_dir,
+            run_dir=run_dir,
             options=FlashOptions(fix_gpt=arguments.fix_gpt),
         ),
     )
@@ -110,9 +115,9 @@ def _session(arguments: argparse.Namespace, host: Host) -> Session:
     from bty_agent.wizard.sessions import Alone
 
     try:
-        line = read_boot_line(arguments.cmdline)
+        line = read_boot_line(arguments.cmdline or CMDLINE)
     except BtyError:
-        if arguments.cmdline != CMDLINE:
+        if arguments.cmdline is not None:
             raise
         line = BootLine()  # what a boot script got wrong keeps nobody from flashing by hand
     server = arguments.server or line.server

@@ -77,7 +77,7 @@ def read_disk(path: Path) -> Disk:
         raise NotADisk(
             f"{path} is a partition of {whole}", hint=f"write {whole} to overwrite the whole disk"
         )
-    _check_name(path, name)
+    refuse_name(path, name)
     facts = read_facts()
     rows = _rows(_lsblk())
     row = rows.get(name.replace("!", "/"))
@@ -165,7 +165,8 @@ def _reason(failure: Exception) -> str:
     )
 
 
-def _check_name(path: Path, name: str) -> None:
+def refuse_name(path: Path, name: str) -> None:
+    """Raise `NotADisk` where the kernel's name for the device at `path` says that it is no disk of its own."""
     if _MEMORY.fullmatch(name):
         raise NotADisk(f"{path} is memory, not a disk", hint="list the disks: bty disks")
     if found := _MMC_PARTITION.fullmatch(name):

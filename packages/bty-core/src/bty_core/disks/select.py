@@ -219,6 +219,9 @@ def _listed(disks: Sequence[Candidate]) -> str:
 def _naming(wanted: Sequence[Candidate], disks: Sequence[Candidate]) -> str:
     """Return a selector that means one of `wanted`, a free one if there is any, and nothing else in `disks`."""
     wanted = [disk for disk in wanted if not getattr(disk, "uses", ())] or wanted
+    # An empty card reader has a serial number too, and is no advice.
+    usable = [disk for disk in wanted if not (disk.named_only or getattr(disk, "read_only", False))]
+    wanted = usable or wanted
     for disk in wanted:
         serials = [other for other in disks if disk.serial and _same(disk.serial, other.serial)]
         if disk.serial and len(serials) == 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -38,22 +40,38 @@ from bty_core.images.table import read_table
 _SETTLE_SECONDS = 10
 
 
-def flash(plan: FlashPlan, emit: Emit = nowhere, cancel: Flag | None = None) -> Done:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskAccess:
+    """How a flash gets at its disk."""
+
+    look_again: Callable[[Disk], Disk]  # the disk as it is now; `DiskChanged` where it is another
+    open: Callable[[Disk], Target]
+    settle: Callable[[Disk], None]  # returns when all names of what was written are there
+
+
+def flash(
+    plan: FlashPlan,
+    emit: Emit = nowhere,
+    cancel: Flag | None = None,
+    disks: DiskAccess | None = None,
+) -> Done:
     """Run the plan. On return the disk holds the image; on raise it does not boot, or nothing was written.
 
     Which of the two is in the error's `aftermath`. `emit` is called in the calling thread only; what it raises does
-    not stop the flash. Setting `cancel`, or a `KeyboardInterrupt`, which sets it, ends the flash within a second or
-    two with `Cancelled`, or with success where the image was complete by then.
+    not stop the flash. `disks` is the way to the disks, that of this computer where nothing else is said. Setting
+    `cancel`, or a `KeyboardInterrupt`, which sets it, ends the flash within a second or two with `Cancelled`, or with
+    success where the image was complete by then.
 
     Raises `Refused` (nothing was written), `ImageUnavailable`, `ImageCorrupt`, `VerifyFailed`, `WriteFailed`,
     `Cancelled`, and `ProgramMissing` where the format needs one that is not installed.
     """
-    run = _Flash(plan, cancel or Flag())
+    disks = disks or THIS_COMPUTER
+    run = _Flash(plan, cancel or Flag(), disks)
     run.watch(_unbreakable(emit))
     done = run.result()
     # The image is on the disk: who interrupts now only waits no longer.
     with suppress(KeyboardInterrupt):
-        _settle(plan.disk)
+        disks.settle(plan.disk)
     _unbreakable(emit)(done)
     return done
 
@@ -65,8 +83,9 @@ class _Flash:
     so that it leaves the disk in a state that it knows.
     """
 
-    def __init__(self, plan: FlashPlan, cancel: Flag) -> None:
+    def __init__(self, plan: FlashPlan, cancel: Flag, disks: DiskAccess) -> None:
         self._plan = plan
+        self._disks = disks
         self._cancel = cancel
         self._interrupted = False
         self._events: SimpleQueue[Event | None] = SimpleQueue()
@@ -129,10 +148,10 @@ class _Flash:
 
     def _work(self) -> None:
         try:
-            plan = self._plan.onto(_look_again(self._plan.disk))
+            plan = self._plan.onto(self._disks.look_again(self._plan.disk))
             if found := refusals(plan):
                 raise Refusals(found)
-            with Target(plan.disk) as self._target:
+            with self._disks.open(plan.disk) as self._target:
                 self._plan = plan
                 self._writer = DiskWriter(
                     self._target, plan.image.name, remember=plan.options.verify
@@ -276,3 +295,6 @@ def _settle(disk: Disk) -> None:
         return
     with suppress(ProgramMissing, CommandFailed):
         proc.run(["udevadm", "settle", f"--timeout={_SETTLE_SECONDS}"], timeout=_SETTLE_SECONDS + 5)
+
+
+THIS_COMPUTER = DiskAccess(look_again=_look_again, open=Target, settle=_settle)

@@ -289,7 +289,7 @@ class Target:
             why, hint = "the disk is gone", "check its cable and power, then flash it again"
         elif error.errno in (errno.ENOSPC, errno.EDQUOT):
             why, hint = "no space left", "make room where it is stored, then flash it again"
-        elif self.is_file:
+        elif self.disk.kind is Kind.FILE:
             why, hint = error.strerror or str(error), "check the disk and the limits of the folder"
         else:
             why, hint = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import re
+from pathlib import Path
 
 from bty_core import proc
 from bty_core.disks.model import Disk, Kind
@@ -55,8 +56,7 @@ def boot_once(disk: Disk, title: str) -> str:
     `title` is shown in the menu of the firmware. Entries that earlier flashes left are removed. The boot order is as it
     was in any case. Raises `NoBootEntry`, `ProgramMissing` or `CommandFailed`.
     """
-    partition = _system_partition(disk)
-    loader = _loader(disk, partition)
+    partition, loader = find_loader(disk)
     before = _said()
     old = _entries(before)
     part = ("--part", str(partition.number))
@@ -78,7 +78,22 @@ def boot_once(disk: Disk, title: str) -> str:
             f" to {','.join(_order(after))}",
             hint="look at the boot order in the setup of the firmware",
         )
+    return made_sentence(disk, loader)
+
+
+def made_sentence(disk: Disk, loader: str) -> str:
+    """Return what a person reads of a boot entry that was made."""
     return f"the next boot starts {disk.path} ({loader}), once; the boot order stays as it was"
+
+
+def find_loader(disk: Disk, content: Path | None = None) -> tuple[TablePartition, str]:
+    """Return the EFI system partition that is on `disk` now, and the loader in it that is to be started.
+
+    `content` is where the bytes of the disk are, where that is elsewhere. Raises `NoBootEntry` or `CommandFailed`.
+    """
+    where = content or disk.path
+    partition = _system_partition(disk, where)
+    return partition, _loader(disk, where, partition)
 
 
 _BY_HAND = "choose the disk in the boot menu of the firmware"
@@ -109,9 +124,9 @@ def _order(said: str) -> list[str]:
     return found[1].strip().split(",") if found else []
 
 
-def _system_partition(disk: Disk) -> TablePartition:
+def _system_partition(disk: Disk, where: Path) -> TablePartition:
     try:
-        with disk.path.open("rb") as device:
+        with where.open("rb") as device:
             table = read_table(device.read(TABLE_BYTES))
     except OSError as error:
         raise CommandFailed(f"{disk.path} cannot be read: {error.strerror}") from error
@@ -121,13 +136,13 @@ def _system_partition(disk: Disk) -> TablePartition:
     return found[0]
 
 
-def _loader(disk: Disk, partition: TablePartition) -> str:
+def _loader(disk: Disk, where: Path, partition: TablePartition) -> str:
     """Return the program that the firmware is to start: the one for any machine, or else a distribution's own."""
     suffix = _SUFFIX.get(platform.machine(), "x64")
     usual = rf"\EFI\BOOT\BOOT{suffix.upper()}.EFI"
     try:
         listed = proc.run(
-            ["mdir", "-/", "-b", "-i", f"{disk.path}@@{partition.start}", "::/EFI"],
+            ["mdir", "-/", "-b", "-i", f"{where}@@{partition.start}", "::/EFI"],
             timeout=_SECONDS,
         )
     except (ProgramMissing, CommandFailed):

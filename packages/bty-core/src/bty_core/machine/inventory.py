@@ -20,8 +20,7 @@ _MEMORY = re.compile(r"^MemTotal:\s*(\d+) kB$", re.MULTILINE)
 def read_inventory(*, disks: Sequence[Disk] | None = None, root: Path = Path("/")) -> Inventory:
     """Read what this machine is and has.
 
-    `disks` are those of `read_disks` where they were read already. Loop devices, optical drives,
-    virtual disks and drives without a medium are no part of a machine's inventory. `root` is where
+    `disks` are those of `read_disks` where they were read already; see `reported`. `root` is where
     sysfs and /proc are.
     """
     known = read_disks() if disks is None else disks
@@ -30,10 +29,18 @@ def read_inventory(*, disks: Sequence[Disk] | None = None, root: Path = Path("/"
         firmware=Firmware.UEFI if (root / "sys/firmware/efi").exists() else Firmware.BIOS,
         cpu=_cpu(root),
         memory_bytes=_memory(root),
-        disks=tuple(
-            disk for disk in known if disk.kind is Kind.DISK and disk.size and not disk.virtual
-        ),
+        disks=reported(known),
         nics=tuple(read_nics(root)),
+    )
+
+
+def reported(disks: Sequence[Disk]) -> tuple[Disk, ...]:
+    """Return those of `disks` that are part of a machine's inventory.
+
+    Loop devices, optical drives, virtual disks and drives without a medium are not.
+    """
+    return tuple(
+        disk for disk in disks if disk.kind is Kind.DISK and disk.size and not disk.virtual
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar, overload
 
@@ -63,6 +64,16 @@ class Fields:
             )
         return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
 
+    def texts(self, field: str, *, most: int, longest: int = 200) -> tuple[str, ...]:
+        """Return the texts of the array in `field`, at most `most`, of at most `longest` characters."""
+        value = self._required(field)
+        if not isinstance(value, list):
+            raise self._wrong(field, "an array", value)
+        if len(value) > most:
+            raise self._too_many(field, most, value)
+        items = Fields({f"{field}[{at}]": item for at, item in enumerate(value)}, self._where)
+        return tuple(items.text(f"{field}[{at}]", most=longest) for at in range(len(value)))
+
     def number(self, field: str) -> float:
         """Return a number that is finite and not negative."""
         value = self._required(field)
@@ -98,9 +109,7 @@ class Fields:
         if not isinstance(value, list):
             raise self._wrong(field, "an array", value)
         if len(value) > most:
-            raise InvalidField(
-                self.name(field), f"'{self.name(field)}' has more than {most} entries: {len(value)}"
-            )
+            raise self._too_many(field, most, value)
         return [Fields(item, f"{self.name(field)}[{at}]") for at, item in enumerate(value)]
 
     @overload
@@ -111,11 +120,26 @@ class Fields:
         """Return what `read` makes of `field`, or `default` where it is missing or null."""
         return read(field) if self.has(field) else default
 
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Raise for a field that is not among `known`: what a person has mistyped has no effect elsewhere."""
+        for field in self._values:
+            if field not in known:
+                close = get_close_matches(str(field), known, n=1)
+                raise InvalidField(
+                    self.name(str(field)),
+                    f"there is no field '{_CONTROL.sub('?', self.name(str(field))[:80])}'",
+                    hint=f"is {close[0]} meant?" if close else None,
+                )
+
     def _required(self, field: str) -> Any:
         value = self._values.get(field)
         if value is None:
             raise InvalidField(self.name(field), f"'{self.name(field)}' is missing")
         return value
+
+    def _too_many(self, field: str, most: int, value: list[Any]) -> InvalidField:
+        name = self.name(field)
+        return InvalidField(name, f"'{name}' has more than {most} entries: {len(value)}")
 
     def _wrong(self, field: str, wanted: str, value: object) -> InvalidField:
         shown = repr(value) if isinstance(value, int | float | bool) else _kind(value)
