@@ -49,7 +49,6 @@ def test_the_name_of_a_device_says_how_it_is_attached(path: str, transport: str)
 
 def test_partitions_follow_each_other() -> None:
     found = disk(path="/dev/nvme0n1", partitions=[{"size_bytes": MIB}, {"size_bytes": MIB}])
-    assert found.table == "gpt"
     assert [(str(part.path), part.number, part.start) for part in found.partitions] == [
         ("/dev/nvme0n1p1", 1, MIB),
         ("/dev/nvme0n1p2", 2, 2 * MIB),
@@ -126,8 +125,8 @@ def test_a_mistake_is_named(machine: Any, field: str, said: str) -> None:
 
 def test_a_mistyped_field_is_recognised() -> None:
     with pytest.raises(InvalidField) as failure:
-        parse_machine({"disks": [SDA | {"removeable": True}]}, "x")
-    assert failure.value.message == "there is no field 'disks[0].removeable'"
+        parse_machine({"disks": [SDA | {"removables": True}]}, "x")
+    assert failure.value.message == "there is no field 'disks[0].removables'"
     assert failure.value.hint == "is removable meant?"
 
 

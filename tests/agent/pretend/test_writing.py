@@ -109,7 +109,7 @@ def test_refusals_are_those_of_the_pretended_disk(tmp_path: Path) -> None:
 def test_a_disk_that_breaks_does_not_boot(tmp_path: Path) -> None:
     host = pretended("trouble", tmp_path)
     with pytest.raises(WriteFailed) as failure:
-        run(host, plan(host, small_image(tmp_path), "serial:BROKEN"))
+        run(host, plan(host, small_image(tmp_path), "serial:TRY-0002"))
     assert failure.value.message == ("writing /dev/sdb at byte 4194304 failed: Input/output error")
     assert "look at the kernel log and its SMART data" in (failure.value.hint or "")
     assert failure.value.aftermath == "/dev/sdb does not boot now; flash it again"

@@ -43,7 +43,7 @@ DISK = {
     "rotational": "Default: false.",
     "virtual": "Whether there is no hardware behind it. Default: false.",
     "by_path": "Its names in `/dev/disk/by-path`: an array of texts. Default: none.",
-    "partition_table": "`gpt` or `dos`. Default: none, or `gpt` where there are partitions.",
+    "partition_table": "`gpt` or `dos`. Default: none.",
     "filesystem": "That of the whole disk. Default: none.",
     "label": "The label of that filesystem. Default: none.",
     "partitions": "What is on it: an array, see below. Default: none.",

@@ -70,23 +70,23 @@ def parse_machine(value: Any, name: str) -> Machine:
     disks = tuple(_disk(one, place) for place, one in enumerate(given.many("disks", most=_MOST), 1))
     _refuse_twice(disks)
     return Machine(
-        name=given.optional(given.text, "name") or name,
+        name=_text(given, "name") or name,
         inventory=Inventory(
             identity=Identity(
-                vendor=given.optional(given.text, "vendor"),
-                product=given.optional(given.text, "product"),
-                serial=given.optional(given.text, "serial"),
-                uuid=given.optional(given.text, "uuid"),
+                vendor=_text(given, "vendor"),
+                product=_text(given, "product"),
+                serial=_text(given, "serial"),
+                uuid=_text(given, "uuid"),
             ),
             firmware=given.choice("firmware", Firmware) if given.has("firmware") else Firmware.UEFI,
-            cpu=given.optional(given.text, "cpu"),
+            cpu=_text(given, "cpu"),
             memory_bytes=given.optional(given.integer, "memory_bytes", 8 * GIB),
             disks=reported([one.disk for one in disks]),
             nics=tuple(map(_nic, given.many("nics", most=_MOST))) if given.has("nics") else (),
         ),
         disks=disks,
         console=given.optional(given.text, "console", "tty1"),
-        command_line=given.text("command_line", most=_LONGEST) if given.has("command_line") else "",
+        command_line=_text(given, "command_line") or "",
         root=given.optional(given.boolean, "root", True),
     )
 
@@ -111,10 +111,9 @@ def _disk(given: Fields, place: int) -> PretendedDisk:
         raise _wrong(given, "kind", f"must be one of {allowed}, not '{kind}'")
     size = given.integer("size_bytes")
     sector = _sector(given, "logical_sector_bytes", 512)
-    if size % sector:
+    if size % sector and kind is Kind.DISK:  # what an optical drive says need not be
         raise _wrong(given, "size_bytes", f"must be a multiple of {sector}, not {size}")
     partitions = _partitions(given, path, size)
-    table = given.optional(given.text, "partition_table")
     disk = Disk(
         path=path,
         kind=kind,
@@ -123,9 +122,9 @@ def _disk(given: Fields, place: int) -> PretendedDisk:
         physical_sector=_sector(given, "physical_sector_bytes", sector),
         device=(_MAJOR, place),
         diskseq=place,
-        model=given.optional(given.text, "model"),
-        serial=given.optional(given.text, "serial"),
-        wwn=given.optional(given.text, "wwn"),
+        model=_text(given, "model"),
+        serial=_text(given, "serial"),
+        wwn=_text(given, "wwn"),
         transport=given.choice("transport", Transport)
         if given.has("transport")
         else _transport(path),
@@ -135,9 +134,9 @@ def _disk(given: Fields, place: int) -> PretendedDisk:
         by_path=given.texts("by_path", most=_MOST, longest=_LONGEST)
         if given.has("by_path")
         else (),
-        table=table or ("gpt" if partitions else None),
-        filesystem=given.optional(given.text, "filesystem"),
-        label=given.optional(given.text, "label"),
+        table=_text(given, "partition_table"),
+        filesystem=_text(given, "filesystem"),
+        label=_text(given, "label"),
         partitions=partitions,
         uses=_uses(given, path),
         virtual=given.optional(given.boolean, "virtual", False),
@@ -171,10 +170,10 @@ def _partitions(given: Fields, disk: Path, size: int) -> tuple[Partition, ...]:
             number=number,
             start=one.optional(one.integer, "start_bytes", after),
             size=one.integer("size_bytes"),
-            type=one.optional(one.text, "type"),
-            partlabel=one.optional(one.text, "name"),
-            filesystem=one.optional(one.text, "filesystem"),
-            label=one.optional(one.text, "label"),
+            type=_text(one, "type"),
+            partlabel=_text(one, "name"),
+            filesystem=_text(one, "filesystem"),
+            label=_text(one, "label"),
         )
         if partition.start + partition.size > size:
             end = partition.start + partition.size
@@ -197,8 +196,12 @@ def _uses(given: Fields, disk: Path) -> tuple[Use, ...]:
     return tuple(found)
 
 
+def _text(given: Fields, field: str) -> str | None:
+    return given.text(field, most=_LONGEST) if given.has(field) else None
+
+
 def _device(given: Fields, field: str) -> Path:
-    text = given.text(field)
+    text = given.text(field, most=_LONGEST)
     if not re.fullmatch(r"/dev/[^/]+(/[^/]+)*", text) or ".." in Path(text).parts:
         raise _wrong(given, field, f"must be a path below /dev, not '{text}'")
     return Path(text)
