@@ -39,6 +39,7 @@ TABLE = {
     "running-system": 5,
     "disk-read-only": 5,
     "disk-too-small": 5,
+    "no-boot-entry": 5,
     "disk-changed": 5,
     "sector-size": 5,
     "invalid-field": 2,

@@ -11,8 +11,8 @@ import pytest
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
+from bty_agent.host import ThisComputer
 from bty_agent.server.client import ServerClient
-from bty_agent.unattended.computer import ThisComputer
 from bty_agent.unattended.failure import Failure, forget_failure, read_failure, write_failure
 from bty_agent.unattended.main import main
 from bty_core.disks.lsblk import parse

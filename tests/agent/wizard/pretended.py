@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from bty_agent.__main__ import run_main
@@ -148,6 +149,9 @@ class Laptop:
 
     def boot_once(self, disk: Disk, title: str) -> str:
         return f"boot entry for {title}"
+
+    def set_clock(self, to: datetime) -> None:
+        sys.stdout.write(f"it would set the clock to {to}\n")
 
     def reboot(self) -> None:
         sys.stdout.write("it would reboot\n")

@@ -18,6 +18,7 @@ from bty_core.machine.efi import LABEL, NoBootEntry, boot_once, entry_refusals
 from tests.conftest import MIB, MakeLoop
 
 pytestmark = [pytest.mark.loop, pytest.mark.efibootmgr]
+TITLE = "debian-13.img.zst"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 GPT_WITH_ESP = "label: gpt\nstart=1MiB,size=1MiB\nstart=2MiB,size=40MiB,type=uefi\n"
 
@@ -48,7 +49,7 @@ def make_disk(make_loop: MakeLoop) -> MakeDisk:
             ["sfdisk", "--quiet", "--no-reread", disk], input=table, text=True, check=True
         )
         if files:
-            words = ["mkfs.vfat", "--offset", str(start // 512), disk, str(40 * 1024)]
+            words = ["mkfs.vfat", "--offset", str(start // 512), str(disk), str(40 * 1024)]
             subprocess.run(words, check=True, capture_output=True)
             place = ["-i", f"{disk}@@{start}"]
             for file in files:
@@ -68,7 +69,7 @@ def entries() -> str:
 
 def test_the_disk_is_started_once_and_the_order_stays(make_disk: MakeDisk) -> None:
     disk = make_disk("EFI/BOOT/BOOTX64.EFI", "EFI/debian/shimx64.efi")
-    said = boot_once(read_disk(disk))
+    said = boot_once(read_disk(disk), TITLE)
     assert said.startswith(f"the next boot starts {disk} (\\EFI\\BOOT\\BOOTX64.EFI), once")
     lines = entries().splitlines()
     assert "BootOrder: 0005" in lines
@@ -81,7 +82,7 @@ def test_the_disk_is_started_once_and_the_order_stays(make_disk: MakeDisk) -> No
 
 def test_entries_of_earlier_flashes_are_removed(make_disk: MakeDisk, nvram: Path) -> None:
     for _ in range(3):
-        boot_once(read_disk(make_disk("EFI/BOOT/BOOTX64.EFI")))
+        boot_once(read_disk(make_disk("EFI/BOOT/BOOTX64.EFI")), TITLE)
     assert entries().count(LABEL) == 1
     assert len(list(nvram.glob("Boot00*"))) == 2
     assert "BootOrder: 0005" in entries()
@@ -89,10 +90,10 @@ def test_entries_of_earlier_flashes_are_removed(make_disk: MakeDisk, nvram: Path
 
 def test_an_entry_in_the_boot_order_stays(make_disk: MakeDisk, nvram: Path) -> None:
     disk = read_disk(make_disk("EFI/BOOT/BOOTX64.EFI"))
-    boot_once(disk)
+    boot_once(disk, TITLE)
     order = nvram / f"BootOrder-{GLOBAL}"
     order.write_bytes(bytes([7, 0, 0, 0, 5, 0, 0, 0]))
-    boot_once(disk)
+    boot_once(disk, TITLE)
     assert entries().count(LABEL) == 2
     assert "BootOrder: 0005,0000" in entries()
     assert "BootNext: 0001" in entries()
@@ -108,14 +109,14 @@ def test_an_entry_in_the_boot_order_stays(make_disk: MakeDisk, nvram: Path) -> N
     ],
 )
 def test_the_loader_is_looked_for(make_disk: MakeDisk, files: list[str], loader: str) -> None:
-    assert f"({loader})" in boot_once(read_disk(make_disk(*files)))
+    assert f"({loader})" in boot_once(read_disk(make_disk(*files)), TITLE)
     assert f"File({loader})" in entries()
 
 
 def test_a_dos_table_can_have_a_system_partition(make_disk: MakeDisk) -> None:
     table = "label: dos\nlabel-id: 0x12345678\nstart=2MiB,size=40MiB,type=ef\n"
     disk = make_disk("EFI/BOOT/BOOTX64.EFI", table=table)
-    boot_once(read_disk(disk))
+    boot_once(read_disk(disk), TITLE)
     assert "HD(1,MBR,0x12345678" in entries()
 
 
@@ -130,7 +131,7 @@ def test_what_uefi_cannot_start_changes_nothing(
     make_disk: MakeDisk, nvram: Path, table: str, files: list[str], why: str
 ) -> None:
     with pytest.raises(NoBootEntry, match=why):
-        boot_once(read_disk(make_disk(*files, table=table)))
+        boot_once(read_disk(make_disk(*files, table=table)), TITLE)
     assert len(list(nvram.iterdir())) == 2
 
 
@@ -139,7 +140,7 @@ def test_without_uefi_it_says_so(make_disk: MakeDisk, monkeypatch: pytest.Monkey
     if Path("/sys/firmware/efi/efivars").exists():
         pytest.skip("this machine has a firmware of its own")
     with pytest.raises(CommandFailed, match="EFI variables are not supported"):
-        boot_once(read_disk(make_disk("EFI/BOOT/BOOTX64.EFI")))
+        boot_once(read_disk(make_disk("EFI/BOOT/BOOTX64.EFI")), TITLE)
 
 
 def test_without_efibootmgr_it_names_the_package(
@@ -149,7 +150,7 @@ def test_without_efibootmgr_it_names_the_package(
     with monkeypatch.context() as bare:
         bare.setattr("shutil.which", lambda *_, **__: None)
         with pytest.raises(ProgramMissing, match="efibootmgr is not installed"):
-            boot_once(disk)
+            boot_once(disk, TITLE)
 
 
 def image_table(disk: Path) -> ImageTable | None:

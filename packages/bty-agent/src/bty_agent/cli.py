@@ -234,6 +234,11 @@ def _declare_flash(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="move the backup of the GPT to the end of the disk, where that is larger than the image",
     )
+    parser.add_argument(
+        "--uefi-entry",
+        action="store_true",
+        help="let UEFI start the disk at the next boot, once; the boot order stays as it is",
+    )
     _max_window(parser)
     parser.add_argument(
         "--progress",

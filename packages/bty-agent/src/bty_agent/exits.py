@@ -38,7 +38,7 @@ _MEANINGS = {
     Exit.INTEGRITY: "wrong digest, truncated or damaged image, or the disk does not hold what was written",
     Exit.UNREACHABLE: "the image or the server cannot be reached",
     Exit.WRITE_FAILED: "writing failed; the disk does not boot",
-    Exit.PROVISIONING_FAILED: "provisioning failed; the image is on the disk",
+    Exit.PROVISIONING_FAILED: "provisioning, or the boot entry, failed; the image is on the disk",
     Exit.INTERRUPTED: "interrupted; if writing had begun, the disk does not boot",
 }
 

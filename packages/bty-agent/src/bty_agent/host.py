@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import suppress
+from datetime import datetime
 from typing import Protocol
 
-from bty_agent.unattended.computer import console_name
 from bty_core import proc
 from bty_core.disks.find import find_disk
 from bty_core.disks.lsblk import read_disks
 from bty_core.disks.model import Disk
 from bty_core.disks.select import Selector
-from bty_core.errors import CommandFailed
 from bty_core.events import Done, Emit
 from bty_core.flash.engine import flash
 from bty_core.flash.plan import FlashPlan, firmware
+from bty_core.machine import efi
 from bty_core.machine.inventory import read_inventory
 from bty_core.machine.model import Firmware, Inventory
 
@@ -25,16 +27,34 @@ class Host(Protocol):
 
     firmware: Firmware
     can_write: bool
-    console: str
+    console: str  # where this program runs
 
-    def disks(self) -> list[Disk]: ...
-    def find(self, selector: Selector) -> Disk: ...
-    def inventory(self) -> Inventory: ...
-    def flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done: ...
-    def boot_once(self, disk: Disk, title: str) -> str: ...
-    def reboot(self) -> None: ...
-    def power_off(self) -> None: ...
-    def shell(self) -> None: ...
+    def disks(self) -> list[Disk]:
+        """Return all block devices that may be targets, and those that may not."""
+
+    def find(self, selector: Selector) -> Disk:
+        """Return the disk that `selector` means."""
+
+    def inventory(self) -> Inventory:
+        """Return what the computer is and has."""
+
+    def flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done:
+        """Put the image onto the disk."""
+
+    def boot_once(self, disk: Disk, title: str) -> str:
+        """Let UEFI start `disk` at the next boot only; return what was made, as a sentence."""
+
+    def set_clock(self, to: datetime) -> None:
+        """Set the clock; raise `OSError` where that is not allowed."""
+
+    def reboot(self) -> None:
+        """Start again."""
+
+    def power_off(self) -> None:
+        """Stop."""
+
+    def shell(self) -> None:
+        """Let the person work in a shell until they leave it."""
 
 
 class ThisComputer:
@@ -59,7 +79,10 @@ class ThisComputer:
         return flash(plan, emit, cancel)
 
     def boot_once(self, disk: Disk, title: str) -> str:
-        raise CommandFailed(f"no boot entry for {title} on {disk.path} can be made by this version")
+        return efi.boot_once(disk, title)
+
+    def set_clock(self, to: datetime) -> None:
+        time.clock_settime(time.CLOCK_REALTIME, to.timestamp())
 
     def reboot(self) -> None:
         proc.run(["systemctl", "reboot"], timeout=60)
@@ -69,3 +92,11 @@ class ThisComputer:
 
     def shell(self) -> None:
         proc.run_attached([os.environ.get("SHELL") or "/bin/sh"])
+
+
+def console_name() -> str:
+    """Return the terminal of this program, as a person calls it: tty1, ttyS0, pts/3."""
+    for stream in (0, 2, 1):
+        with suppress(OSError):
+            return os.ttyname(stream).removeprefix("/dev/")
+    return "a service"

@@ -23,6 +23,8 @@ from bty_core.flash.plan import FlashOptions, FlashPlan, firmware, refusals, war
 from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
+from bty_core.machine.efi import boot_once, entry_refusals
+from bty_core.proc import find as find_program
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
@@ -39,6 +41,18 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
                 return Exit.USAGE
         done = flash(plan, emit)
     console.say(outcome(plan, done), indent=6)
+    return _boot_once(plan, console) if arguments.uefi_entry else Exit.DONE
+
+
+def _boot_once(plan: FlashPlan, console: Console) -> Exit:
+    """Make the boot entry; what fails now does not undo the flash."""
+    try:
+        console.say(f"bty: {plain(boot_once(plan.disk, plan.image.name))}", indent=5)
+    except BtyError as error:
+        console.say(f"bty: the image is on the disk, but {plain(error.message)}", indent=5)
+        if error.hint:
+            console.say(f"     hint: {plain(error.hint)}", indent=11)
+        return Exit.PROVISIONING_FAILED
     return Exit.DONE
 
 
@@ -99,6 +113,9 @@ def _plan(arguments: argparse.Namespace) -> FlashPlan:
 
 def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console) -> None:
     found = refusals(plan)
+    if arguments.uefi_entry:
+        found += entry_refusals(plan.disk, plan.image.table, firmware())
+        find_program("efibootmgr")
     # This machine does not start from a regular file.
     warned = warnings(plan, firmware() if plan.disk.kind is not Kind.FILE else None)
     if arguments.json:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from bty_agent.exits import Exit, exit_for
+from bty_agent.host import Host
 from bty_agent.render.outcome import outcome
 from bty_agent.render.words import plain
 from bty_agent.server.client import ServerClient
 from bty_agent.server.errors import AttemptOver, ServerRefused, ServerUnreachable, TokenRefused
 from bty_agent.server.reporter import Reporter
-from bty_agent.unattended.computer import Computer
 from bty_agent.unattended.errors import Unreported
 from bty_agent.unattended.failure import Failure
 from bty_agent.unattended.job import Job, Wanted, prepare
@@ -46,12 +46,12 @@ class Unattended:
     """One attempt of one machine. `failure` is why it ended otherwise than with a reboot."""
 
     def __init__(
-        self, job: Job, computer: Computer, journal: Journal, pace: Pace, *, leave_alone: bool
+        self, job: Job, host: Host, journal: Journal, pace: Pace, *, leave_alone: bool
     ) -> None:
-        """Nothing is asked yet. `leave_alone`: neither reboot the computer nor set its clock."""
+        """Nothing is asked yet. `leave_alone`: neither reboot the host nor set its clock."""
         self.failure: Failure | None = None
         self._job = job
-        self._computer = computer
+        self._host = host
         self._journal = journal
         self._pace = pace
         self._leave_alone = leave_alone
@@ -121,9 +121,9 @@ class Unattended:
 
     def _try(self, plan: Plan) -> tuple[Wanted, FlashPlan, Done]:
         wanted = Wanted.of(plan, self._pace.http)
-        disk = self._computer.find(wanted.selector)
+        disk = self._host.find(wanted.selector)
         self._image, self._disk = wanted.image.name, disk
-        self._reporter.about(image=self._image, disk=disk, console=self._computer.console)
+        self._reporter.about(image=self._image, disk=disk, console=self._host.console)
         prepared = prepare(wanted, disk)
         self._reporter.wait_for_turn(
             lambda place: self._say(f"waits for its turn: place {place} in the queue"),
@@ -136,11 +136,11 @@ class Unattended:
             self._reporter.emit(event)
             show(event)
 
-        return wanted, prepared, self._computer.flash(prepared, emit, self._cancel)
+        return wanted, prepared, self._host.flash(prepared, emit, self._cancel)
 
     def _tell_inventory(self) -> None:
         try:
-            inventory = self._computer.inventory()
+            inventory = self._host.inventory()
         except BtyError as error:
             self._say(f"cannot say what this machine has: {error.message}")
             return
@@ -205,7 +205,7 @@ class Unattended:
 
     def _boot_once(self, disk: Disk, title: str) -> None:
         try:
-            self._say(self._computer.boot_once(disk, title))
+            self._say(self._host.boot_once(disk, title))
         except BtyError as error:
             self._say(f"the image is on the disk, but {error.message}")
 
@@ -215,7 +215,7 @@ class Unattended:
         else:
             self._say("reboots now")
             try:
-                self._computer.reboot()
+                self._host.reboot()
             except BtyError as error:
                 return self._stays(error)
         return Exit.DONE
@@ -246,7 +246,7 @@ class Unattended:
             self._say(f"would set the clock to {to:%Y-%m-%d %H:%M} UTC, as the server has it")
             return
         try:
-            self._computer.set_clock(to)
+            self._host.set_clock(to)
         except OSError as error:
             self._say(f"the clock is behind and cannot be set: {error.strerror}")
         else:

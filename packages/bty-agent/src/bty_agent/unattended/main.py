@@ -14,8 +14,8 @@ from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
 from bty_agent.cli import Formatter, Parser, exit_codes, refuse_unknown_options
 from bty_agent.console import Console
 from bty_agent.exits import Exit, exit_for
+from bty_agent.host import Host, ThisComputer
 from bty_agent.main import say_failure, terminated_like_interrupted
-from bty_agent.unattended.computer import Computer, ThisComputer
 from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, write_failure
 from bty_agent.unattended.flow import Unattended
 from bty_agent.unattended.job import Job
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str], console: Console, computer: Computer | None = None) -> Exit:
+def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exit:
     """Do what the kernel command line says. The only place where a failure becomes an exit code."""
     try:
         with terminated_like_interrupted():
@@ -78,7 +78,7 @@ def main(argv: Sequence[str], console: Console, computer: Computer | None = None
             if line.mode is not Mode.AUTO:
                 console.say(f"bty: {_why_nothing(line)}")
                 return Exit.DONE
-            return _flash(Job.of(line), arguments, console, computer or ThisComputer())
+            return _flash(Job.of(line), arguments, console, host or ThisComputer())
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:
@@ -105,9 +105,9 @@ def _why_nothing(line: BootLine) -> str:
     return "the kernel command line asks for no unattended flash"
 
 
-def _flash(job: Job, arguments: argparse.Namespace, console: Console, computer: Computer) -> Exit:
+def _flash(job: Job, arguments: argparse.Namespace, console: Console, host: Host) -> Exit:
     run_dir: Path = arguments.run_dir
-    with ownership(run_dir, computer.console) as mine:
+    with ownership(run_dir, host.console) as mine:
         if not mine:
             follow(run_dir, console.say)
             return Exit.DONE
@@ -118,7 +118,7 @@ def _flash(job: Job, arguments: argparse.Namespace, console: Console, computer: 
             return Exit(before.exit_code)
         forget_failure(run_dir)
         journal = Journal(console, run_dir, secret=job.token)
-        flash = Unattended(job, computer, journal, pace_here(), leave_alone=arguments.no_reboot)
+        flash = Unattended(job, host, journal, pace_here(), leave_alone=arguments.no_reboot)
         try:
             return flash.run()
         finally:

@@ -13,7 +13,8 @@ from bty_core.disks.model import Disk, Kind
 from bty_core.errors import CommandFailed, ProgramMissing, Refused
 from bty_core.images.table import ESP, MBR_ESP, TABLE_BYTES, ImageTable, TablePartition, read_table
 
-LABEL = "bty: the disk that was flashed"
+LABEL = "bty: "  # and the name of the image: what a person sees in the menu of the firmware
+_LONGEST_LABEL = 60  # characters
 _SECONDS = 30
 _ENTRY = re.compile(r"^Boot([0-9A-F]{4})[* ] (.*)$", re.MULTILINE)
 _ORDER = re.compile(r"^BootOrder: (.*)$", re.MULTILINE)
@@ -48,18 +49,19 @@ def entry_refusals(disk: Disk, table: ImageTable | None, firmware: str | None) -
 _WITHOUT = "flash it without the boot entry"
 
 
-def boot_once(disk: Disk) -> str:
+def boot_once(disk: Disk, title: str) -> str:
     """Have the firmware start `disk` at the next boot, and only then; return what was done, as a sentence.
 
-    Entries that earlier flashes left are removed. Raises `NoBootEntry`, `ProgramMissing` or `CommandFailed`; the boot
-    order is as it was in any case.
+    `title` is shown in the menu of the firmware. Entries that earlier flashes left are removed. The boot order is as it
+    was in any case. Raises `NoBootEntry`, `ProgramMissing` or `CommandFailed`.
     """
     partition = _system_partition(disk)
     loader = _loader(disk, partition)
     before = _said()
     old = _entries(before)
-    _tell("--create-only", "--disk", str(disk.path), "--part", str(partition.number),
-          "--label", LABEL, "--loader", loader)  # fmt: skip
+    part = ("--part", str(partition.number))
+    label = ("--label", _label(title))
+    _tell("--create-only", "--disk", str(disk.path), *part, *label, "--loader", loader)
     made = [number for number in _entries(_said()) if number not in old]
     if len(made) != 1:
         raise CommandFailed("the firmware did not keep the boot entry", hint=_BY_HAND)
@@ -82,6 +84,13 @@ def boot_once(disk: Disk) -> str:
 _BY_HAND = "choose the disk in the boot menu of the firmware"
 
 
+def _label(title: str) -> str:
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() else "?" for letter in title
+    )
+    return f"{LABEL}{plain}"[:_LONGEST_LABEL].rstrip()
+
+
 def _tell(*words: str) -> None:
     proc.run(["efibootmgr", "--quiet", *words], timeout=_SECONDS)
 
@@ -91,10 +100,8 @@ def _said() -> str:
 
 
 def _entries(said: str) -> list[str]:
-    """Return the numbers of the entries that are ours; newer versions print the device behind the label."""
-    return [
-        number for number, text in _ENTRY.findall(said) if text.partition("\t")[0].strip() == LABEL
-    ]
+    """Return the numbers of the entries that are ours."""
+    return [number for number, text in _ENTRY.findall(said) if text.startswith(LABEL)]
 
 
 def _order(said: str) -> list[str]:
