@@ -98,7 +98,7 @@ def test_a_new_machine_appears_and_what_was_checked_stays(chromium: Browser, sit
     with running(site.settings) as server, opened(chromium, site, server.url) as page:
         page.goto(f"{server.url}/ui/machines")
         page.get_by_label("Choose zebra").check()
-        expect(page.locator("[data-chosen]")).to_have_text("With the 1 checked machine:")
+        expect(page.locator("[data-chosen]")).to_have_text("With the 1 chosen machine:")
         discover(site, NEW)
         expect(page.get_by_role("link", name=NEW.text)).to_be_visible(timeout=8000)
         expect(page.get_by_label("Choose zebra")).to_be_checked()
