@@ -50,7 +50,7 @@ def test_all_of_the_help() -> None:
         "       was written",
         "    7  the image or the server cannot be reached",
         "    8  writing failed; the disk does not boot",
-        "    9  provisioning failed; the image is on the disk",
+        "    9  provisioning, or the boot entry, failed; the image is on the disk",
         "  130  interrupted; if writing had begun, the disk does not boot",
         "",
         "'bty COMMAND --help' tells more of a command.",

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visiting
-from tests.browser.machine import MIB, Machine
+from tests.browser.machine import INVENTORY, MIB, Machine
 from tests.browser.server import IMAGE, Server
 
 pytestmark = pytest.mark.browser
@@ -120,6 +120,7 @@ def test_cancelling_asks_first_and_the_machine_hears_of_it(
         assigned(page, "flash")
         machine.boot()
         assert not machine.progress("writing", MIB, TOTAL)
+        expect(page.locator("#attempt-title")).to_contain_text(f": writing {IMAGE}")
         page.get_by_role("link", name="Cancel this attempt…").click()
         expect(page.locator("h1")).to_contain_text("Cancel")
         assert not machine.progress("writing", MIB, TOTAL)
@@ -148,3 +149,50 @@ def test_a_reflash_asks_and_can_be_taken_back(visits: Visiting, server: Server) 
         assert now(page) == "A network boot now gets an unattended flash"
         page.get_by_role("button", name="Take the reflash back").click()
         expect(page.locator("#now-title")).to_have_text("A network boot now gets its own disk")
+
+
+def test_new_disks_can_be_chosen_without_losing_what_the_form_says(
+    visits: Visiting, server: Server
+) -> None:
+    server.ready(IMAGE)
+    machine = Machine(server.url, "52:54:00:a1:00:05")
+    machine.boot()
+    with visits() as visit:
+        page = visit.page
+        visit.go(f"/ui/machine/{machine.mac}")
+        visit.stay()
+        visit.sees("The machine has not shown its disks yet.")
+        page.get_by_label("Image", exact=True).select_option(IMAGE)
+        page.locator("[name=boot_policy][value=flash-once]").check()
+        page.get_by_label("Disk selector").fill("transport:usb")
+        first, second = INVENTORY["disks"]
+        machine.inventory()
+        nvme = page.get_by_role("radio", name="Samsung SSD 980 PRO 500GB")
+        expect(nvme).to_be_visible()
+        expect(page.get_by_role("region", name="Inventory")).to_contain_text("ST4000NM000A")
+        expect(page.get_by_label("Disk selector")).to_be_focused()
+        expect(page.get_by_label("Disk selector")).to_have_value("transport:usb")
+        expect(page.locator("#by-selector")).to_be_checked()
+        expect(page.locator("#target-preview")).to_contain_text("no disk matches")
+        nvme.check()
+
+        stick = {**second, "path": "/dev/sdb", "model": "Stick", "serial": "U1", "transport": "usb"}
+        machine.inventory(disks=[first, stick])
+        expect(page.get_by_role("radio", name="Stick")).to_be_visible()
+        expect(page.get_by_role("radio", name="ST4000NM000A")).to_have_count(0)
+        expect(nvme).to_be_checked()
+        expect(nvme).to_be_focused()
+
+        machine.inventory(disks=[stick])
+        kept = page.locator(".choice").filter(has=nvme)
+        expect(kept).to_contain_text("It is not in the newest inventory.")
+        expect(nvme).to_be_checked()
+        expect(page.locator("#target-preview")).to_contain_text("no disk matches")
+        assert page.get_by_label("Image", exact=True).input_value() == IMAGE
+        assert page.locator("[name=boot_policy]:checked").input_value() == "flash-once"
+        assert visit.stayed()
+        page.get_by_role("radio", name="Stick").check()
+        expect(page.locator("#target-preview")).to_contain_text("matches /dev/sdb")
+        page.get_by_role("button", name="Save the assignment").click()
+        expect(page.locator(".notices")).to_contain_text("It is kept.")
+        expect(page.get_by_role("radio", name="Stick")).to_be_checked()

@@ -48,9 +48,9 @@ def test_proxy_dhcp_is_previewed_activated_and_turned_off(
         page.get_by_role("button", name="Preview").click()
         preview = page.get_by_role("region", name="Preview")
         expect(preview).to_contain_text("dnsmasq has read it and takes it.")
-        expect(preview.get_by_label("What changes")).to_contain_text("+port=0")
-        preview.get_by_text("The whole configuration").click()
-        text = preview.get_by_label("The whole configuration").inner_text()
+        expect(preview).to_contain_text(f"New file {server.dnsmasq}:")
+        text = preview.get_by_label("The new file").inner_text()
+        assert "port=0" in text.splitlines()
         assert ",proxy," in text
         assert not server.dnsmasq.exists(), "a preview wrote"
 

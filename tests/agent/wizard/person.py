@@ -65,18 +65,25 @@ class Person:
 
     def point_at(self, text: str) -> None:
         """Move to the row with `text`."""
-        for _ in range(60):
-            if text in self.pointed:
-                return
+        if not self.finds(text):
+            raise AssertionError(f"nothing to choose with {text}:\n{self.shown}")
+
+    def finds(self, text: str) -> bool:
+        """Move to the row with `text`; return whether there is one, after all were seen."""
+        seen: set[str] = set()
+        while text not in self.pointed:
+            if self.pointed in seen:
+                return False
+            seen.add(self.pointed)
             self._step(text)
-            while self.look(0.02):
-                pass
-        raise AssertionError(f"nothing to choose with {text}:\n{self.shown}")
+        return True
 
     def _step(self, text: str) -> None:
         before = list(self.screen.display)
         self.press(DOWN)
         self.until(lambda: list(self.screen.display) != before, f"move to {text}")
+        while self.look(0.02):
+            pass
 
     def take(self, text: str) -> None:
         """Choose the row with `text`."""

@@ -90,9 +90,42 @@ def test_an_image_is_fetched_checked_and_told_of(site: Site, queued: list[int]) 
         ("image.import", "token ci operate"),
         ("image.imported", "token ci operate"),
     ]
-    for text in (str(told(site)), program.get("/jobs").text, done.text):
-        assert "hunter2" not in text
-    assert "hunter3" not in program.get("/jobs").text
+    with site.session() as session:
+        job = session.get_one(Job, number)
+        kept = str([job.arguments, job.message, job.hint, job.result])
+    for text in (str(told(site)), program.get("/jobs").text, done.text, kept):
+        assert "hunter" not in text
+    assert told(site)[1][3] == f"debian.img was imported from {shown}"
+
+
+def test_a_failure_does_not_tell_what_the_url_gave_access_with(
+    site: Site, queued: list[int]
+) -> None:
+    program = Program.of(site, Scope.OPERATE)
+    with ImageServer(DATA) as server:
+        url = server.url_of("gone.img")
+        secret = f"{url.replace('//', '//user:hunter2@')}?key=hunter3&list='a'&until=5"
+        program.json("POST", "/images", {"url": secret})
+        perform(site, queued[0])
+    job = program.get(f"/jobs/{queued[0]}").json
+    assert (job["state"], job["code"], job["source"]) == ("failed", "image-unavailable", url)
+    assert job["message"].startswith(f"{url} ")
+    with site.session() as session:
+        row = session.get_one(Job, queued[0])
+        kept = str([row.arguments, row.message, row.hint])
+    kept += str(told(site))
+    assert not [word for word in ("hunter", "until", "key=") if word in kept]
+
+
+def test_one_that_is_stopped_forgets_its_secrets(site: Site, queued: list[int]) -> None:
+    program = Program.of(site)
+    program.json("POST", "/images", {"url": "http://user:hunter2@192.0.2.1/a.img?key=hunter3"})
+    [number] = queued
+    with site.session() as session:
+        assert "hunter3" in session.get_one(Job, number).arguments["url"]  # its work needs it
+    program.ask("POST", f"/jobs/{number}/cancel")
+    with site.session() as session:
+        assert session.get_one(Job, number).arguments["url"] == "http://192.0.2.1/a.img"
 
 
 def test_a_digest_that_is_another_or_a_server_that_has_nothing_leaves_nothing(

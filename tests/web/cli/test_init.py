@@ -1,4 +1,4 @@
-"""`init`, `passwd` and `token`: who gets in, and nothing that is said twice."""
+"""`init`, `passwd`, `remove-user` and `token`: who gets in, and nothing that is said twice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from bty_web import database
 from bty_web.exits import Exit
 from bty_web.models.words import Scope
 from bty_web.services import users
+from bty_web.services.clock import now
+from bty_web.services.history import Actor
 from bty_web.settings import Settings, load
 from tests.web.cli.running import bty_web
 
@@ -135,7 +137,11 @@ def test_a_token_is_printed_once_and_works(settings: Settings) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [["passwd", "bty"], ["token", "ci"], ["backup", "file"]], ids=str)
+@pytest.mark.parametrize(
+    "words",
+    [["passwd", "bty"], ["remove-user", "bty"], ["token", "ci"], ["backup", "file"]],
+    ids=str,
+)
 def test_before_init_the_commands_say_so_and_make_nothing(state: Path, words: list[str]) -> None:
     ran = bty_web(*words)
     assert (ran.code, ran.out) == (Exit.UNREACHABLE, "")
@@ -144,3 +150,51 @@ def test_before_init_the_commands_say_so_and_make_nothing(state: Path, words: li
         "hint: make it first: bty-web init",
     ]
     assert not state.exists()
+
+
+def with_ada(settings: Settings) -> None:
+    bty_web("init")
+    bty_web("init", "--user", "ada", "--password-stdin", stdin="correct horse\n")
+    engine = database.make_engine(settings)
+    with database.working(engine) as session:
+        users.add_token(session, "hers", Scope.READ, by=Actor("ada"), now=now())
+    engine.dispose()
+
+
+def test_a_user_is_removed_after_a_question(settings: Settings) -> None:
+    with_ada(settings)
+    ask = "bty-web: remove the user ada and the API tokens hers? [yes/NO] "
+    for answer, code in (("", Exit.REFUSED), ("y", Exit.REFUSED), ("yes", Exit.DONE)):
+        assert may_log_in(settings, "ada", "correct horse")
+        words = ["-m", "bty_web", "remove-user", "ada"]
+        with pexpect.spawn(sys.executable, words, timeout=60) as terminal:
+            terminal.expect_exact(ask)
+            terminal.sendline(answer)
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == code
+    assert not may_log_in(settings, "ada", "correct horse")
+
+
+def test_a_user_is_not_removed_without_a_word_and_the_last_one_never(settings: Settings) -> None:
+    with_ada(settings)
+    assert bty_web("remove-user", "ada").said == [
+        "bty-web: there is no terminal to ask on",
+        "hint: say --yes if you mean it",
+    ]
+    # The default user is called like the program: what the command line has made is not that user's.
+    bty_web("token", "ci")
+    ran = bty_web("remove-user", "bty", "--yes")
+    assert (ran.code, ran.said) == (
+        Exit.DONE,
+        ["bty-web: removed the user bty, whose sessions have ended"],
+    )
+    last = bty_web("remove-user", "ada", "--yes")
+    assert (last.code, last.said) == (
+        Exit.REFUSED,
+        [
+            "bty-web: ada is the only user: nobody could log in",
+            "hint: add another one first",
+        ],
+    )
+    assert bty_web("remove-user", "bob", "--yes").said[0] == "bty-web: there is no user 'bob'"
+    assert may_log_in(settings, "ada", "correct horse")

@@ -19,7 +19,7 @@ COMMANDS = list(commands_of(build_parser()))
 
 def test_the_commands_of_the_contract_are_there() -> None:
     assert [
-        *("serve", "worker", "init", "passwd", "token", "check", "import", "probe"),
+        *("serve", "worker", "init", "passwd", "remove-user", "token", "check", "import", "probe"),
         *("backup", "restore"),
     ] == COMMANDS
     assert all(map(command, COMMANDS))

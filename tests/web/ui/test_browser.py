@@ -98,7 +98,7 @@ def test_a_new_machine_appears_and_what_was_checked_stays(chromium: Browser, sit
     with running(site.settings) as server, opened(chromium, site, server.url) as page:
         page.goto(f"{server.url}/ui/machines")
         page.get_by_label("Choose zebra").check()
-        expect(page.locator("[data-chosen]")).to_have_text("With the 1 checked machine:")
+        expect(page.locator("[data-chosen]")).to_have_text("With the 1 chosen machine:")
         discover(site, NEW)
         expect(page.get_by_role("link", name=NEW.text)).to_be_visible(timeout=8000)
         expect(page.get_by_label("Choose zebra")).to_be_checked()
@@ -210,3 +210,29 @@ def test_a_colour_scheme_that_was_chosen_stays(chromium: Browser, site: Site) ->
         assert page.evaluate(colour) == dark
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="To the content")).to_be_focused()
+
+
+def test_filters_are_folded_on_a_phone_and_stand_open_elsewhere(
+    chromium: Browser, site: Site
+) -> None:
+    site.log_in()
+    site.add_machine(name="zebra")
+    with running(site.settings) as server:
+        for scripts in (True, False):
+            with opened(chromium, site, server.url, width=360, scripts=scripts) as page:
+                page.goto(f"{server.url}/ui/machines")
+                expect(page.get_by_label("State")).not_to_be_visible()
+                expect(page.get_by_label("Search")).to_be_visible()
+                bar, fold = (page.locator(one).bounding_box() for one in (".bulk", ".filters"))
+                assert bar is not None
+                assert fold is not None
+                assert bar["y"] - fold["y"] < 150
+                page.get_by_text("Filters", exact=True).click()
+                page.get_by_label("Policy").select_option("flash once (flash-once)")
+                page.get_by_role("button", name="Show", exact=True).click()
+                expect(page.get_by_label("Policy")).to_be_visible()
+                expect(page.get_by_text("No machine matches")).to_be_visible()
+        with opened(chromium, site, server.url) as page:
+            page.goto(f"{server.url}/ui/machines")
+            expect(page.get_by_label("State")).to_be_visible()
+            expect(page.get_by_text("Filters", exact=True)).not_to_be_visible()

@@ -71,7 +71,7 @@ def test_an_empty_server_says_what_to_do(browser: Browser) -> None:
 def test_a_row_says_all_at_a_glance(room: Browser) -> None:
     start(room.site, MACS[0])
     assert rows(room.get("/ui/machines"))[0] == (
-        "a 52:54:00:00:00:01 running 50 % · 200 MB/s debian.img flash never"
+        "a 52:54:00:00:00:01 running 50 % · 200 MB/s debian.img flash every boot (flash) never"
     )
 
 
@@ -169,7 +169,7 @@ def ids(room: Browser, *numbers: int) -> list[int]:
 def test_nothing_checked_is_nothing_done(room: Browser) -> None:
     page = room.get("/ui/machines")
     answer = room.send(page, "/ui/machines/bulk", button="action=remove", id=[])
-    assert said(room.get(answer.headers["Location"])) == ["Check at least one machine first."]
+    assert said(room.get(answer.headers["Location"])) == ["Choose at least one machine first."]
 
 
 def test_removing_names_the_machines_first(room: Browser) -> None:
@@ -194,7 +194,8 @@ def test_a_machine_that_is_being_flashed_is_left_alone(room: Browser) -> None:
 def test_all_that_match_are_those_that_were_named(room: Browser) -> None:
     asked = bulk(room, "reflash", all="yes", query="?policy=flash")
     assert words(asked.select("h1")[0]) == "Flash these 2 machines?"
-    room.site.add_machine(MacAddress.parse("52:54:00:00:00:99"), boot_policy="flash")
+    more = {"boot_policy": "flash", "image": "debian.img", "target": "only"}
+    room.site.add_machine(MacAddress.parse("52:54:00:00:00:99"), **more)
     refused = room.send(asked, "/ui/machines/bulk/reflash")
     assert refused.status_code == 409
     again = BeautifulSoup(refused.data, "html.parser")
@@ -207,6 +208,64 @@ def test_all_that_match_are_those_that_were_named(room: Browser) -> None:
     assert said(done) == ["3 machines are flashed at the next network boot."]
     assert room.site.machine(MACS[0]).reflash_armed_at is not None
     assert room.site.machine(MACS[2]).reflash_armed_at is None
+
+
+def test_a_machine_without_an_image_is_not_reflashed_with_the_others(room: Browser) -> None:
+    room.site.add_machine(MacAddress.parse("52:54:00:00:00:99"), name="bare")
+    asked = bulk(room, "reflash", all="yes")
+    done = room.sent(asked, "/ui/machines/bulk/reflash")
+    assert said(done) == [
+        "5 machines are flashed at the next network boot.",
+        "Left alone: bare cannot be flashed as it is assigned: no image is assigned",
+    ]
+
+
+def test_a_policy_is_said_in_words_wherever_it_is_chosen(room: Browser) -> None:
+    words_of = {
+        "local": "own disk (local)",
+        "tui": "wizard (tui)",
+        "flash": "flash every boot (flash)",
+        "flash-once": "flash once (flash-once)",
+        "flash-cycle": "flash every other boot (flash-cycle)",
+    }
+    page = room.get("/ui/machines")
+    assert [words(one) for one in page.select("#by-policy option")] == ["any", *words_of.values()]
+    asked = bulk(room, "assign", id=ids(room, 0))
+    offered = {one["value"]: words(one) for one in asked.select("#to_boot_policy option[value]")}
+    assert offered == {"": "leave as it is", **words_of}
+    assert [words(one) for one in asked.select("#policies dt")] == list(words_of.values())
+    machine = room.get(f"/ui/machines/{ids(room, 0)[0]}")
+    chosen = machine.select(".choice:has([name=boot_policy]) strong")
+    assert [words(one) for one in chosen] == list(words_of.values())
+    defaults = room.get("/ui/settings").select("#default_policy option")
+    assert [words(one) for one in defaults] == [
+        "wizard (tui): waits for a person",
+        "own disk (local): for a network that is shared",
+    ]
+    assert "flash every boot (flash)" in words(room.get("/ui/image/debian.img").find("main"))
+
+
+@pytest.mark.parametrize(
+    ("query", "is_open"),
+    [
+        ("", False),
+        ("?q=a", False),
+        ("?group=-", True),
+        ("?policy=tui&q=a", True),
+        ("?size=25", True),
+    ],
+)
+def test_filters_are_folded_unless_one_is_set(room: Browser, query: str, is_open: bool) -> None:
+    folded = room.get(f"/ui/machines{query}").select_one(".filters details")
+    assert folded is not None
+    assert folded.has_attr("open") is is_open
+    assert len(folded.select("select")) == 5
+    assert not folded.select("#q, button")
+
+
+def test_all_machines_are_chosen_where_the_others_are(room: Browser) -> None:
+    bar = room.get("/ui/machines").select_one(".bulk")
+    assert words(bar) == "Choose all 5 machines With the chosen machines: Assign… Reflash… Remove…"
 
 
 def test_assigning_many_changes_only_what_was_chosen(room: Browser) -> None:

@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from bty_web.models import ApiToken, Event
+from bty_web.errors import Conflict, NotAllowed
+from bty_web.models import ApiToken, Event, User
 from bty_web.models.words import Scope
 from bty_web.services import users
 from bty_web.services.clock import now
+from bty_web.services.history import Actor
 from bty_web.settings import DECLARED, Settings
 from bty_web.ui.proxy_dhcp import FIELDS
 from bty_web.ui.settings import FORMS
 from tests.web.site import NOW, OPERATOR, PASSWORD, Site
 from tests.web.ui.conftest import SiteOf
-from tests.web.ui.forms import follow, form, page, read, submit, value, words
+from tests.web.ui.forms import follow, form, page, read, send, submit, value, words
 
 FRESH = "another horse, another battery"
 
@@ -41,6 +43,7 @@ def test_nobody_sees_settings_without_a_login(site: Site, path: str) -> None:
         "/account/password",
         "/account/sessions",
         "/account/users",
+        "/account/users/1/remove",
         "/tokens",
         "/tokens/1/remove",
         "/proxy-dhcp",
@@ -240,3 +243,56 @@ def test_a_page_with_no_token_says_what_one_is_for(site: Site) -> None:
     found = page(site, "/ui/settings/tokens")
     assert "There is no API token" in words(found.find("main"))
     assert form(found, "Make a token") is not None
+
+
+def users_page(site: Site) -> dict[str, str | None]:
+    """Return the users on the page, each with the address that removes it, where there is one."""
+    found = page(site, "/ui/settings/account").select("[aria-labelledby=users-title] tbody tr")
+    links = {words(row.find("th")): row.find("a") for row in found}
+    return {name: str(link["href"]) if link else None for name, link in links.items()}
+
+
+def test_another_user_is_removed_with_sessions_and_tokens(site: Site) -> None:
+    site.log_in()
+    ada = Site(site.settings, site.app, site.app.test_client(), site.engine)
+    ada.log_in("ada")
+    assert ada.client.get("/ui/machines").status_code == 200
+    with site.session() as session:
+        _, hers = users.add_token(session, "hers", Scope.READ, by=Actor("ada"), now=NOW)
+        _, mine = users.add_token(session, "mine", Scope.READ, by=OPERATOR, now=NOW)
+
+    where = users_page(site)["ada"]
+    assert where is not None
+    assert users_page(site)["operator (you)"] is None
+    asked = page(site, where)
+    assert words(asked.select_one(".named")) == "hers (read, never used)"
+    done = follow(site, submit(site, where, "Remove the user"))
+    assert words(done.select_one(".notices")) == "ada is removed and may no longer log in."
+    assert list(users_page(site)) == ["operator (you)"]
+    assert events(site, "user.removed") == ["user ada was removed, with the API tokens hers"]
+    assert ada.client.get("/ui/machines").status_code == 302
+    with site.session() as session:
+        assert users.check(session, "ada", PASSWORD) is None
+        assert users.token_of(session, mine).label == "mine"
+        with pytest.raises(NotAllowed):
+            users.token_of(session, hers)
+    page(site, where, 404)
+
+
+def test_nobody_removes_oneself_or_the_last_user(site: Site) -> None:
+    site.log_in()
+    submit(site, "/ui/settings/account", "Add the user", name="ada", initial=FRESH)
+    where = users_page(site)["ada"]
+    assert where is not None
+    with site.session() as session:
+        me = session.scalars(select(User.id).where(User.name == "operator")).one()
+    mine = f"/ui/settings/account/users/{me}/remove"
+    assert "you cannot remove yourself" in words(page(site, mine, 409).find("main"))
+    asked = page(site, where).select("main form")[0]
+    refused = read(send(site, mine, asked), 409)
+    assert "you cannot remove yourself" in words(refused.find("main"))
+    with site.session() as session:
+        users.remove(session, "ada", by=OPERATOR, now=NOW)
+        with pytest.raises(Conflict, match="operator is the only user"):
+            users.remove(session, "operator", by=OPERATOR, now=NOW)
+        assert users.check(session, "operator", PASSWORD) is not None

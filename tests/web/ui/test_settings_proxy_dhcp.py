@@ -71,13 +71,17 @@ def test_it_is_off_and_says_what_turning_it_on_does(site: Site) -> None:
     ]
 
 
-def test_a_preview_shows_the_difference_and_changes_nothing(site: Site) -> None:
+def test_the_first_preview_shows_a_new_file_and_changes_nothing(site: Site) -> None:
     site.log_in()
     found = read(submit(site, PATH, "Preview", network=ENO1))
-    added = [words(line) for line in found.select(".difference-added")]
-    assert "+interface=eno1" in added
-    assert "+dhcp-range=192.168.1.0,proxy,255.255.255.0" in added
-    assert '+dhcp-boot=tag:ipxe,"http://192.168.1.2:8080/pxe-bootstrap.ipxe",,192.168.1.2' in added
+    preview = found.select_one("#preview")
+    assert preview is not None
+    assert f"New file {configuration(site)} :" in words(preview)
+    assert not preview.select(".difference, details")
+    lines = preview.select("pre")[0].get_text().splitlines()
+    assert "interface=eno1" in lines
+    assert "dhcp-range=192.168.1.0,proxy,255.255.255.0" in lines
+    assert 'dhcp-boot=tag:ipxe,"http://192.168.1.2:8080/pxe-bootstrap.ipxe",,192.168.1.2' in lines
     assert not configuration(site).exists()
     assert kinds(site) == ["user.created"]
 
@@ -95,6 +99,9 @@ def test_activating_writes_what_the_preview_showed_and_keeps_the_values(site: Si
     assert kinds(site)[1:] == ["settings.changed", "dhcp.activated"]
     again = read(submit(site, PATH, "Preview"))
     assert "It is what is active already." in words(again.select_one("#preview"))
+    other = read(submit(site, PATH, "Preview", uefi_program="snponly.efi"))
+    removed = [words(line) for line in other.select(".difference-removed")]
+    assert "-dhcp-boot=tag:!ipxe,tag:efi,ipxe.efi,,192.168.1.2" in removed
 
 
 def test_a_network_that_is_not_listed_can_be_written_by_hand(site: Site) -> None:
@@ -102,7 +109,7 @@ def test_a_network_that_is_not_listed_can_be_written_by_hand(site: Site) -> None
     found = read(
         submit(site, PATH, "Preview", interface="eth7", subnet="10.9.0.0/16", server="10.9.0.1")
     )
-    assert "+interface=eth7" in [words(line) for line in found.select(".difference-added")]
+    assert "interface=eth7" in words(found.select_one("#preview pre")).split()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +198,7 @@ def test_what_is_fixed_by_the_environment_is_shown_and_not_taken_from_the_form(
     assert "Fixed by BTY_DHCP_INTERFACE" in words(found.select_one("#interface-fixed"))
     assert found.select_one("#network") is None
     preview = read(submit(site, PATH, "Preview", interface="eth9", network=ENO1))
-    assert "+interface=br0" in [words(line) for line in preview.select(".difference-added")]
+    assert "interface=br0" in words(preview.select_one("#preview pre")).split()
     follow(site, send(site, PATH, form(preview, "Activate on br0")))
     assert "interface=br0" in configuration(site).read_text()
 

@@ -156,6 +156,11 @@ def _declare_passwd(parser: argparse.ArgumentParser) -> None:
     _password(parser, "asked for on a terminal")
 
 
+def _declare_remove_user(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="who may no longer log in")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def _declare_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("label", metavar="LABEL", help="what it is for, to find it again")
     parser.add_argument(
@@ -221,6 +226,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], tuple
     "worker": ("do the background work of a server that has BTY_QUEUE_URL", _declare_nothing, ()),
     "init": ("make folders, key, database and the first user", _declare_init, ()),
     "passwd": ("change a password", _declare_passwd, ()),
+    "remove-user": ("remove a user, whose sessions and tokens end", _declare_remove_user, ()),
     "token": ("make a bearer token for the API and print it once", _declare_token, ()),
     "check": (
         "show every setting and where it comes from, and what is wrong",

@@ -35,6 +35,13 @@ class Console:
         """Write lines of data."""
         print(shown(text), file=self.stdout, flush=True)
 
+    def confirmed(self, question: str) -> bool:
+        """Ask a question that only yes answers; raise `InvalidValue` where nobody can be asked."""
+        if not self.can_ask:
+            raise InvalidValue("there is no terminal to ask on", hint="say --yes if you mean it")
+        print(shown(f"{question} [yes/NO] "), end="", file=self.stderr, flush=True)
+        return self.stdin.readline(_LONGEST).strip().lower() == "yes"
+
     def new_password(self, name: str, *, from_stdin: bool) -> str | None:
         """Return a password that was typed twice or came on standard input; None where nobody can be asked."""
         if from_stdin:

@@ -16,6 +16,7 @@ from bty_web.jobs import imports
 from bty_web.models import Job
 from bty_web.models.words import JobState, Scope
 from bty_web.services import clock, jobs, listing
+from bty_web.services.addresses import without_secrets
 
 
 class JobAnswer(Answer):
@@ -55,7 +56,7 @@ class JobQuery(Paged):
 def job_values(job: Job) -> dict[str, Any]:
     """Return what a `JobAnswer` is made of."""
     url = job.arguments.get("url")
-    source = imports.without_secrets(str(url)) if job.kind == imports.KIND and url else None
+    source = without_secrets(str(url)) if job.kind == imports.KIND and url else None
     columns = JobAnswer.model_fields.keys() - {"source"}
     return {**{name: getattr(job, name) for name in columns}, "source": source}
 

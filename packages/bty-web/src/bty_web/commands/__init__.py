@@ -15,6 +15,6 @@ Command = Callable[[argparse.Namespace, Console], Exit]
 
 def command(name: str) -> Command:
     """Return the function of a subcommand; only its own imports are paid for."""
-    # `import` is a word of the language and cannot name a module.
-    module = "import_image" if name == "import" else name
+    # `import` is a word of the language and cannot name a module; nor can a hyphen be in one.
+    module = "import_image" if name == "import" else name.replace("-", "_")
     return cast(Command, import_module(f"bty_web.commands.{module}").run)

@@ -8,7 +8,7 @@ from bty_web.console import Console
 from bty_web.exits import Exit
 from bty_web.models.words import Scope
 from bty_web.services import clock, readiness, users
-from bty_web.services.history import BTY
+from bty_web.services.history import COMMAND_LINE
 from bty_web.settings import load
 
 
@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Make a bearer token; it is printed once and never again."""
     with readiness.opened(load()) as session:
         made, text = users.add_token(
-            session, arguments.label, Scope(arguments.scope), by=BTY, now=clock.now()
+            session, arguments.label, Scope(arguments.scope), by=COMMAND_LINE, now=clock.now()
         )
         told = f"bty-web: made the token {made.label} ({made.scope}); it is not shown again"
     console.say(told)

@@ -10,6 +10,7 @@ from bty_core.wire.fields import InvalidField
 from bty_web.database import working
 from bty_web.jobs.task import Task
 from bty_web.services import catalog, clock, uploads
+from bty_web.services.addresses import without_secrets
 from bty_web.services.history import Actor, record
 from bty_web.settings import Settings
 
@@ -56,6 +57,6 @@ def run(settings: Settings, engine: Engine, task: Task) -> None:
     finally:
         stream.close()
     with working(engine) as session:
-        told = f"{task.subject} was imported from {source}"
+        told = f"{task.subject} was imported from {without_secrets(str(source))}"
         by = Actor(str(task.arguments.get("by") or "bty"))
         record(session, "image.imported", told, by=by, now=clock.now(), subject=task.subject)

@@ -16,6 +16,7 @@ from bty_web.jobs import fetch
 from bty_web.models import Job
 from bty_web.models.words import JobState
 from bty_web.services import catalog, jobs
+from bty_web.services.addresses import without_secrets
 from bty_web.services.history import Actor, record
 
 KIND = "import"
@@ -74,12 +75,6 @@ def stop(session: Session, number: int, *, by: Actor, now: datetime) -> Job:
         record(session, "image.import-stopped", told, by=by, now=now, subject=job.subject)
     session.flush()
     return job
-
-
-def without_secrets(url: str) -> str:
-    """Return a URL without user, password and query: events are kept long and read by many."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _checked(url: str) -> str:

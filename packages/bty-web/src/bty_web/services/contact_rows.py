@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import typing
+from contextlib import ExitStack
 from typing import Any
 
-from sqlalchemy import Connection, Table, Text, bindparam, cast, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from bty_web.direct import Direct, Statement
+from bty_web.direct import Direct, Statement, reading
 from bty_web.models import Attempt, Image, Mac, Machine
 from bty_web.models.words import State
 
 LOOKED_AT = 12  # attempts; a done one of this assignment is looked for beyond them
+
+_OPENED = 8  # connections
 
 _machines = typing.cast(Table, Machine.__table__)
 _attempts = typing.cast(Table, Attempt.__table__)
@@ -195,3 +209,23 @@ def open_attempt(database: Database, values: dict[str, Any]) -> int:
     """Add the row of a new attempt; return its number."""
     (added,) = _OPEN.rows(database, **values)
     return int(added.id)
+
+
+def make_ready(engine: Engine) -> None:
+    """Make the statements, and open a few connections, before a rack waits for it."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(reading(engine)) for _ in range(_OPENED)]
+        for statement in (
+            _BY_MAC,
+            _NEWEST,
+            _DONE,
+            _LATELY,
+            _SEEN,
+            _OFFERED_AGAIN,
+            _OWN_SYSTEM,
+            _OPEN,
+        ):
+            statement.made(engine.dialect)
+        for connection in opened:
+            machine_of(connection, "")
+            newest_attempts(connection, 0, 0)

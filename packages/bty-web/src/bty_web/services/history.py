@@ -22,6 +22,8 @@ class Actor:
 
 
 BTY = Actor("bty")
+# No user is called so: the tokens of a user named bty are others.
+COMMAND_LINE = Actor("command line")
 
 
 def record(

@@ -13,6 +13,7 @@ from bty_core.errors import BtyError
 from bty_web.errors import Conflict, NotFound
 from bty_web.models import Job, Lease
 from bty_web.models.words import JobState
+from bty_web.services.addresses import told, without_secrets
 from bty_web.services.clock import change_stamp
 from bty_web.services.history import Actor
 
@@ -113,6 +114,8 @@ def _mine(session: Session, number: int, owner: str) -> Job | None:
 
 def _end(job: Job, state: JobState, now: datetime) -> None:
     job.state, job.ended_at, job.lease_until = state, now, None
+    if url := job.arguments.get("url"):  # nobody fetches it any more
+        job.arguments = {**job.arguments, "url": without_secrets(str(url))}
     job.changed = change_stamp()
 
 
@@ -135,8 +138,10 @@ def fail(session: Session, number: int, owner: str, now: datetime, error: BtyErr
     if job is None:
         return False
     cancelled = job.cancel_asked_at is not None
+    url = str(job.arguments.get("url", ""))
     _end(job, JobState.CANCELLED if cancelled else JobState.FAILED, now)
-    job.code, job.message, job.hint = error.code, error.message[:2000], error.hint
+    job.code, job.message = error.code, told(error.message, url)[:2000]
+    job.hint = told(error.hint, url) if error.hint else None
     return True
 
 

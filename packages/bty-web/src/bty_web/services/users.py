@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, or_, select, update
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from bty_core.wire.fields import InvalidField
-from bty_web.errors import NotAllowed, NotFound, TooMuch
+from bty_web.errors import Conflict, NotAllowed, NotFound, TooMuch
 from bty_web.models import ApiToken, LoginFailure, User
 from bty_web.models.words import Scope
 from bty_web.services import keys
@@ -76,6 +77,46 @@ def end_sessions(session: Session, name: str, *, by: Actor, now: datetime) -> No
     told = f"{name} was logged out everywhere"
     record(session, "user.sessions", told, by=by, now=now, subject=name)
     session.flush()
+
+
+def get(session: Session, name: str) -> User:
+    """Return a user; raise `NotFound`."""
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise NotFound(f"there is no user '{name}'", hint="the names are on Settings, Account")
+    return user
+
+
+def tokens_of(session: Session, name: str) -> Sequence[ApiToken]:
+    """Return the bearer tokens that a user has made."""
+    mine = select(ApiToken).where(ApiToken.created_by == name)
+    return session.scalars(mine.order_by(ApiToken.label)).all()
+
+
+def remove(session: Session, name: str, *, by: Actor, now: datetime) -> list[str]:
+    """Remove a user; return the labels of the tokens that go too. Every session of that user ends.
+
+    Raises `NotFound`, and `Conflict` for the last user.
+    """
+    # All of them: two users who remove each other at the same time wait here, and the second is told.
+    people = {one.name: one for one in session.scalars(select(User).with_for_update()).all()}
+    if name not in people:
+        raise NotFound(f"there is no user '{name}'")
+    if len(people) == 1:
+        raise Conflict(
+            f"{name} is the only user: nobody could log in", hint="add another one first"
+        )
+    tokens = tokens_of(session, name)
+    labels = [token.label for token in tokens]
+    for token in tokens:
+        session.delete(token)
+    session.delete(people[name])
+    told = f"user {name} was removed"
+    if labels:
+        told += f", with the API tokens {', '.join(labels)}"
+    record(session, "user.removed", told, by=by, now=now, subject=name)
+    session.flush()
+    return labels
 
 
 def _hash(password: str) -> str:

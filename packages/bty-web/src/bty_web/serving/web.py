@@ -18,6 +18,8 @@ from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
 
 from bty_web.app import create_app
+from bty_web.extensions import db
+from bty_web.services import contact_rows
 from bty_web.serving.child import die_with
 from bty_web.serving.logs import to_stderr
 from bty_web.serving.worker import Worker
@@ -81,7 +83,12 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Return the application of one worker: its connections to the database are its own."""
-        return create_app(self.settings)
+        app = create_app(self.settings)
+        with app.app_context():
+            contact_rows.make_ready(db.engine)
+        with app.test_client() as client:
+            client.get("/pxe-bootstrap.ipxe")
+        return app
 
     def serve(self) -> int:
         """Serve until a signal says to stop."""

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.wire.fields import InvalidField
-from bty_web.errors import NotAllowed, TooMuch
+from bty_web.errors import Conflict, NotAllowed, NotFound, TooMuch
 from bty_web.extensions import db, writing
 from bty_web.models import User
 from bty_web.problems import status_of
@@ -89,6 +89,39 @@ def account_add_user() -> Response | tuple[str, int]:
         return _page(found, name), 422
     flash(f"{name} may log in now.", "ok")
     return redirect(url_for("ui.account"))
+
+
+@bp.get("/settings/account/users/<int:number>/remove")
+@login_required
+def account_ask_remove_user(number: int) -> str:
+    """Ask before a user is removed."""
+    return _ask_remove(_another(number))
+
+
+@bp.post("/settings/account/users/<int:number>/remove")
+@login_required
+def account_remove_user(number: int) -> Response:
+    """Remove another user."""
+    name = _another(number).name
+    with writing() as session:
+        users.remove(session, name, by=person(), now=now())
+    flash(f"{name} is removed and may no longer log in.", "ok")
+    return redirect(url_for("ui.account"))
+
+
+def _another(number: int) -> User:
+    """Return a user who is not the one who asks; raise `NotFound` or `Conflict`."""
+    found = db.session.get(User, number)
+    if found is None:
+        raise NotFound(f"there is no user {number}", hint="somebody may have removed it already")
+    if found.id == current_user().id:
+        raise Conflict("you cannot remove yourself", hint="another user can")
+    return found
+
+
+def _ask_remove(user: User) -> str:
+    tokens = users.tokens_of(db.session(), user.name)
+    return render_template("settings/remove_user.html", user=user, tokens=tokens)
 
 
 def _checked(name: str, password: str) -> None:

@@ -17,7 +17,7 @@ from bty_web.extensions import db, writing
 from bty_web.models import Machine
 from bty_web.problems import status_of
 from bty_web.security import login_required, person
-from bty_web.services import assignments, listing, machines
+from bty_web.services import assignments, contacts, listing, machines
 from bty_web.services.assignments import Change
 from bty_web.services.clock import now
 from bty_web.services.history import Actor
@@ -71,7 +71,7 @@ def bulk() -> Response | str:
         raise InvalidField("action", f"'{action[:40]}' is nothing that can be done to machines")
     ids = _ids()
     if not ids:
-        flash("Check at least one machine first.", "error")
+        flash("Choose at least one machine first.", "error")
         return _back()
     return render_template("machines/bulk.html", page=_page(action, ids))
 
@@ -141,11 +141,17 @@ def _deed(action: str) -> Deed:
                 session, machine, wanted, by=by, now=at
             )
         case "reflash":
-            return lambda session, machine, by, at: assignments.arm(session, machine, by=by, now=at)
+            return _reflash
         case "remove":
             return lambda session, machine, by, at: machines.forget(session, machine, by=by, now=at)
         case _:
             raise InvalidField("action", f"'{action[:40]}' is nothing that can be done to machines")
+
+
+def _reflash(session: Session, machine: Machine, by: Actor, at: datetime) -> None:
+    if why_not := contacts.obstacle(session, machine):
+        raise Conflict(f"{machine.title} cannot be flashed as it is assigned: {why_not}")
+    assignments.arm(session, machine, by=by, now=at)
 
 
 def _wanted() -> Change:

@@ -38,23 +38,31 @@ def ask_reflash(number: int) -> str:
     """Ask before a machine is flashed out of turn."""
     machine = find(number)
     why_not = contacts.obstacle(db.session(), machine)
-    target = f"the disk that '{machine.target}' means" if machine.target else "the assigned disk"
+    if why_not:
+        return _ask(machine, *_cannot_flash(machine, why_not))
     sentences = (
-        [f"It cannot be flashed as it is assigned: {why_not}. It would get the wizard."]
-        if why_not
-        else [f"At its next network boot {machine.image} is written to {target}."]
+        f"At its next network boot {machine.image} is written to the disk that '{machine.target}' means.",
+        "Everything that is on that disk is lost. Its boot policy stays as it is.",
     )
-    sentences.append("Everything that is on that disk is lost. Its boot policy stays as it is.")
     return _ask(machine, f"Flash {machine.title}?", sentences, "Flash at the next network boot")
+
+
+def _cannot_flash(machine: Machine, why_not: str) -> tuple[str, Sequence[str], str]:
+    sentence = f"It cannot be flashed as it is assigned: {why_not}. Change the assignment first."
+    return f"{machine.title} cannot be flashed", (sentence,), ""
 
 
 @bp.post("/machines/<int:number>/reflash")
 @login_required
-def reflash(number: int) -> Response:
-    """Let the next network boot flash a machine."""
+def reflash(number: int) -> Response | tuple[str, int]:
+    """Let the next network boot flash a machine; 409 where it cannot be flashed as it is assigned."""
     with writing() as session:
         machine = find(number, session)
-        assignments.arm(session, machine, by=person(), now=now())
+        why_not = contacts.obstacle(session, machine)
+        if why_not is None:
+            assignments.arm(session, machine, by=person(), now=now())
+    if why_not is not None:
+        return _ask(find(number), *_cannot_flash(machine, why_not)), 409
     flash("It will be flashed at its next network boot.", "ok")
     return redirect(url_for("ui.machine", number=number))
 

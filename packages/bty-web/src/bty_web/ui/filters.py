@@ -10,6 +10,7 @@ from flask import Flask
 from bty_core.values import size_text
 from bty_web.models import Attempt
 from bty_web.services import clock
+from bty_web.ui.words import policy_name, policy_text
 
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"))
 
@@ -20,8 +21,10 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(rate, "rate")
     app.add_template_filter(ago, "ago")
     app.add_template_filter(duration, "duration")
-    app.add_template_filter(seconds_left, "seconds_left")
     app.add_template_filter(seconds_under_way, "seconds_under_way")
+    app.add_template_filter(time_left, "time_left")
+    app.add_template_filter(policy_name, "policy_name")
+    app.add_template_filter(policy_text, "policy_text")
     app.add_template_filter(zipped, "zipped")
 
 
@@ -73,8 +76,12 @@ def seconds_under_way(attempt: Attempt) -> float:
     return ((attempt.ended_at or clock.now()) - attempt.started_at).total_seconds()
 
 
-def seconds_left(attempt: Attempt) -> float | None:
+def time_left(attempt: Attempt) -> str | None:
     """Return how long an attempt goes on at its present rate; None where nobody can know."""
     if not attempt.total_bytes or not attempt.bytes_per_second:
         return None
-    return max(attempt.total_bytes - attempt.disk_bytes, 0) / attempt.bytes_per_second
+    left = attempt.total_bytes - attempt.disk_bytes
+    if left <= 0:
+        return "finishing"  # caches are emptied, the table is read again: no rate tells how long
+    seconds = left / attempt.bytes_per_second
+    return "a moment left" if seconds < 1 else f"{duration(seconds)} left"

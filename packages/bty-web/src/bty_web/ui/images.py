@@ -24,6 +24,7 @@ from bty_web.problems import problem, status_of
 from bty_web.security import login_required, person
 from bty_web.services import catalog, scanning
 from bty_web.services import uploads as receiving
+from bty_web.services.addresses import without_secrets
 from bty_web.services.clock import now
 from bty_web.services.history import record
 from bty_web.settings import Settings
@@ -287,7 +288,7 @@ def _imports() -> list[ImportRow]:
     query = select(Job).where(Job.kind == "import", or_(Job.state.in_(imports.OPEN), failed))
     found = db.session.scalars(query.order_by(Job.id.desc()).limit(SHOWN))
     return [
-        ImportRow(job=job, source=imports.without_secrets(str(job.arguments.get("url", ""))))
+        ImportRow(job=job, source=without_secrets(str(job.arguments.get("url", ""))))
         for job in found
     ]
 

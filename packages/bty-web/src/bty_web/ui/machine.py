@@ -19,6 +19,7 @@ from bty_core.wire.reports import InventoryReport
 from bty_web.errors import NotFound
 from bty_web.extensions import db, writing
 from bty_web.models import Attempt, Event, Group, Image, Mac, Machine
+from bty_web.models.words import State
 from bty_web.security import login_required, person, settings
 from bty_web.services import (
     assignments,
@@ -42,6 +43,7 @@ from bty_web.ui.words import OPTIONS, POLICIES, PROVISIONING
 
 ATTEMPTS = 10  # of one page of the table
 EVENTS = 20
+GOING = (State.QUEUED, State.RUNNING, State.VERIFYING, State.PROVISIONING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,12 @@ class NowPage:
     decision: Decision
     facts: Facts
     position: int | None  # of the newest attempt in the queue
+    why_no_reflash: str | None  # in words; None where it can be flashed as it is assigned
+
+    @property
+    def going(self) -> bool:
+        """Whether the newest attempt is at work, and so comes first."""
+        return self.attempt is not None and self.attempt.state in GOING
 
     @property
     def gets(self) -> str:
@@ -149,6 +157,23 @@ def machine_now(number: int) -> str:
 def machine_history(number: int) -> str:
     """Show what has happened, for a page that follows it."""
     return render_template("machine/_history.html", history=_history(find(number)))
+
+
+@bp.get("/machines/<int:number>/inventory")
+@login_required
+def machine_inventory(number: int) -> str:
+    """Show what the machine is made of, for a page that follows it."""
+    machine = find(number)
+    found = targets.inventory_of(machine.inventory)
+    return render_template("machine/_inventory.html", machine=machine, found=found)
+
+
+@bp.get("/machines/<int:number>/disks")
+@login_required
+def machine_disks(number: int) -> str:
+    """Show the disks to choose from, for a form that follows them; what it has chosen stays its own."""
+    choices = targets.choices(find(number).inventory)
+    return render_template("machine/_disks.html", choices=choices, target=None)
 
 
 @bp.get("/machines/<int:number>/target")
@@ -293,6 +318,7 @@ def now_of(machine: Machine) -> NowPage:
         position=position_of(session, attempt, at) if attempt else None,
         decision=boot.decide(facts, at, grace),
         facts=facts,
+        why_no_reflash=contacts.obstacle(session, machine),
     )
 
 

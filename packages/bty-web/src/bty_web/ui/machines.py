@@ -22,9 +22,10 @@ from bty_web.services import assignments, listing, machines
 from bty_web.services.assignments import Change
 from bty_web.services.clock import now
 from bty_web.services.listing import MachineRow, Page
-from bty_web.ui.asked import SIZES, Asked
+from bty_web.ui.asked import SIZES, USUAL, Asked
 from bty_web.ui.blueprint import bp
 from bty_web.ui.paging import page_number
+from bty_web.ui.words import policy_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,17 @@ class MachinesPage:
     groups: Sequence[str]
     sizes = SIZES
     states = tuple(State)
-    policies = tuple(Policy)
+    policies = tuple((policy.value, policy_text(policy)) for policy in Policy)
 
     @property
     def filtered(self) -> bool:
         """Whether some machines may be left out."""
         return bool(self.asked.filter)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether one of the choices beside the search is made."""
+        return bool(self.asked.filter.keys() - {"q"}) or self.asked.size != USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

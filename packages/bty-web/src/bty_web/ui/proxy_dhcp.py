@@ -72,6 +72,7 @@ class Preview:
 
     values: ProxyDhcp
     text: str
+    is_new: bool  # nothing is active, so there is nothing to differ from
     difference: Sequence[str]
     fault: BtyError | None
 
@@ -275,8 +276,14 @@ def _preview(in_force: Settings, values: ProxyDhcp) -> Preview:
         dnsmasq.check(text)
     except BtyError as error:
         fault = error
-    difference = dnsmasq.difference(dnsmasq.active(in_force.dnsmasq_dir), text)
-    return Preview(values=values, text=text, difference=difference, fault=fault)
+    active = dnsmasq.active(in_force.dnsmasq_dir)
+    return Preview(
+        values=values,
+        text=text,
+        is_new=active is None,
+        difference=dnsmasq.difference(active, text),
+        fault=fault,
+    )
 
 
 def _page(

@@ -13,11 +13,13 @@ from bty_core.errors import BtyError
 from bty_core.wire.fields import InvalidField
 from bty_web import security
 from bty_web.extensions import writing
+from bty_web.models.words import Policy
 from bty_web.security import login_required, person
 from bty_web.services import preferences
 from bty_web.services.clock import now
 from bty_web.settings import DECLARED, PREFIX, Settings
 from bty_web.ui.blueprint import bp
+from bty_web.ui.words import policy_text
 
 DEFAULT = "the default"
 
@@ -35,8 +37,8 @@ FORMS: Mapping[str, Form] = {
     "default_policy": Form(
         label="Boot policy of new machines",
         choices=(
-            ("tui", "tui: the wizard, which waits for a person"),
-            ("local", "local: their own disk, for a network that is shared"),
+            (Policy.TUI.value, f"{policy_text(Policy.TUI)}: waits for a person"),
+            (Policy.LOCAL.value, f"{policy_text(Policy.LOCAL)}: for a network that is shared"),
         ),
     ),
     "local_boot_grace": Form(label="Grace after a boot from disk", unit="seconds"),

@@ -1,4 +1,4 @@
-"""What the words of an assignment mean, in a sentence each."""
+"""What the words of an assignment mean: a policy in a few words, and each in a sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from bty_core.wire.plan import ProvisioningMode
 from bty_web.models.words import Policy
 
+POLICY_NAMES: Mapping[Policy, str] = {
+    Policy.LOCAL: "own disk",
+    Policy.TUI: "wizard",
+    Policy.FLASH: "flash every boot",
+    Policy.FLASH_ONCE: "flash once",
+    Policy.FLASH_CYCLE: "flash every other boot",
+}
 POLICIES: Mapping[Policy, str] = {
     Policy.LOCAL: "boots its own disk, every time",
     Policy.TUI: "shows the wizard: a person at its console chooses image and disk",
@@ -34,3 +41,13 @@ PROVISIONING: Mapping[ProvisioningMode, str] = {
     ProvisioningMode.CIJOE: "a CIJOE workflow runs on the disk that was written",
     ProvisioningMode.CIJOE_ONLINE: "a CIJOE workflow runs against the machine once it has booted",
 }
+
+
+def policy_name(policy: str) -> str:
+    """Return what a boot policy means, in the fewest words."""
+    return POLICY_NAMES[Policy(policy)]
+
+
+def policy_text(policy: str) -> str:
+    """Return a boot policy as pages show it: what it means, and its word for programs."""
+    return f"{policy_name(policy)} ({policy})"

@@ -1,6 +1,7 @@
 // Parts of a page that follow what changes. An element says what it follows and where it is fetched:
 //   data-live="machines jobs"   topics; data-live-id="7": of this one only
 //   data-live-from="/ui/..."    the fragment it was first drawn with
+// A part may tell of a topic of this page alone: data-tells="inventory" data-version="...", when that is another one.
 // The server's stream only hints that something changed. Without a stream the parts are fetched every few seconds.
 (() => {
   "use strict";
@@ -10,6 +11,7 @@
   const POLL_EVERY = 5000;
   const waiting = new Map(); // element -> timer
   const fetched = new WeakMap(); // element -> when it was last asked for
+  const versions = new Map(); // topic of this page -> version that is shown
   let polling = null;
 
   const parts = () => document.querySelectorAll("[data-live]");
@@ -45,15 +47,54 @@
   function swap(part, text) {
     const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
     const chosen = [...part.querySelectorAll("input[type=checkbox]:checked")].map((one) => one.value);
+    const picked = part.querySelector("input[type=radio]:checked");
     const scrolled = [...part.querySelectorAll("[data-keep-scroll][id]")].map((one) => [one.id, one.scrollTop]);
     const focus = part.contains(document.activeElement) ? document.activeElement : null;
-    const again = focus && (focus.id ? `#${CSS.escape(focus.id)}` : focus.getAttribute("href") && `a[href="${CSS.escape(focus.getAttribute("href"))}"]`);
+    const again = focus && selectorOf(focus);
     window.htmx.swap(part, text, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     for (const [id, top] of scrolled) { const one = document.getElementById(id); if (one) one.scrollTop = top; }
     for (const box of part.querySelectorAll("input[type=checkbox]")) if (chosen.includes(box.value)) box.checked = true;
+    if (picked) pick(part, picked);
     if (again) part.querySelector(again)?.focus({ preventScroll: true });
     part.dispatchEvent(new CustomEvent("live:drawn", { bubbles: true }));
+    tell(part);
+  }
+
+  function selectorOf(element) {
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    if (element.type === "radio") return `input[type=radio][value="${CSS.escape(element.value)}"]`;
+    const href = element.getAttribute("href");
+    return href && `a[href="${CSS.escape(href)}"]`;
+  }
+
+  // A choice that is gone from the new list stays, and says so: only a person may choose another one.
+  function pick(part, picked) {
+    const now = [...part.querySelectorAll("input[type=radio]")].find((one) => one.value === picked.value);
+    if (now) {
+      now.checked = true;
+      return;
+    }
+    const kept = picked.closest("label");
+    if (!kept.querySelector("[data-gone]")) {
+      const word = document.createElement("span");
+      word.dataset.gone = "";
+      word.className = "field-error small";
+      word.textContent = "It is not in the newest inventory.";
+      kept.append(word);
+    }
+    part.append(kept);
+    picked.checked = true;
+  }
+
+  // Tell the parts that follow it when a version is another one than was shown.
+  function tell(root) {
+    for (const one of root.querySelectorAll("[data-tells]")) {
+      const { tells, version } = one.dataset;
+      const known = versions.has(tells) && versions.get(tells) !== version;
+      versions.set(tells, version);
+      if (known) hint(tells, []);
+    }
   }
 
   function later(part, every) {
@@ -107,6 +148,7 @@
   }
 
   if (parts().length && document.body.dataset.stream) {
+    tell(document);
     follow();
     window.addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   }

@@ -16,8 +16,8 @@
       all.checked = chosen > 0 && chosen === boxes().length;
       all.indeterminate = chosen > 0 && !all.checked;
     }
-    told.textContent = everything.checked ? "With all of them:" : chosen === 0 ? "With the checked machines:" :
-      `With the ${chosen} checked machine${chosen === 1 ? "" : "s"}:`;
+    told.textContent = everything.checked ? "With all of them:" : chosen === 0 ? "With the chosen machines:" :
+      `With the ${chosen} chosen machine${chosen === 1 ? "" : "s"}:`;
     for (const button of form.querySelectorAll("[name=action]")) button.disabled = !chosen && !everything.checked;
   }
 
