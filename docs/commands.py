@@ -32,6 +32,11 @@ Flash from a server, without a question, with events for a program:
 Try it on a regular file, without root:
 
     bty flash --image debian-13.img.zst --target file:disk.img --yes
+
+Or on a machine that is a file, and send the one that you have:
+
+    bty disks --pretend machine.json
+    sudo bty inventory --for-pretend --mask >machine.json
 """
 _ABOUT = """\
 Standard output is data, standard error is talk: plans, questions, bars and messages. Each reading command takes
@@ -162,6 +167,10 @@ From a stick, or from a folder:
 With a server, on a machine that was not booted from it:
 
     sudo bty-tui --server http://10.0.0.1:8080 --mac 52:54:00:12:34:56
+
+Try it on a machine that is a file:
+
+    bty-tui --root images --pretend machine.json
 """
 _TUI_ENVIRONMENT = """\
 BTY_IMAGE_ROOT

@@ -12,6 +12,7 @@ from typing import TypeVar
 import bty_agent
 import bty_core
 import bty_web
+from bty_agent.pretend.machine import DISK, MACHINE, NIC, PARTITION, USE
 from bty_core.errors import BtyError
 from bty_core.events import Event
 from docs.commands import commands, flash_on_boot, web_commands, wizard
@@ -57,6 +58,44 @@ def events() -> str:
     return "\n".join(parts)
 
 
+_PRETENDED = """\
+# Pretended machines
+
+What `--pretend FILE` reads, and `bty inventory --for-pretend` writes: one JSON object, in UTF-8. A field may be left
+away, or be `null`, unless it is required; one that is not listed here is refused, so that a slip of the pen has an
+effect. Sizes are bytes.
+"""
+_SMALLEST = """\
+## The smallest one
+
+```json
+{"disks": [{"path": "/dev/sda", "size_bytes": 500107862016}]}
+```
+
+The fields of a disk are those of `bty disks --json`, so that what it prints can be put into `disks`.
+
+What is written to `/dev/sda` is in `sda.img` in the folder that `--scratch` names. The file is as long as what was
+written; runs of zeros take no room. A later run with the same folder finds its partitions on the disk.
+
+A look, in `gone_after`, is a list of the disks, a search for the target, or the look before the first write.
+"""
+
+
+def pretended_machines() -> str:
+    """Return the page of the files that pretend a machine."""
+    parts = [_PRETENDED]
+    for heading, fields in (
+        ("A machine", MACHINE),
+        ("An entry of `nics`", NIC),
+        ("An entry of `disks`", DISK),
+        ("An entry of `partitions`", PARTITION),
+        ("An entry of `uses`", USE),
+    ):
+        rows = [f"| `{name}` | {told} |" for name, told in fields.items()]
+        parts += [f"## {heading}", "", "| field | meaning |", "|---|---|", *rows, ""]
+    return "\n".join([*parts, _SMALLEST])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
     "bty-flash-on-boot.md": flash_on_boot,
@@ -65,6 +104,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "errors.md": errors,
     "events.md": events,
+    "pretended-machines.md": pretended_machines,
 }
 
 

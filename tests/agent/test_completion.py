@@ -42,7 +42,7 @@ def completed(folder: Path, *words: str) -> list[str]:
         (["bty", "flash", "--ta"], ["--target"]),
         (["bty", "flash", "--progress", "n"], ["ndjson", "none"]),
         (["bty", "flash", "--provision", ""], ["none"]),
-        (["bty", "disks", "--"], ["--all", "--help", "--json"]),
+        (["bty", "disks", "--"], ["--all", "--help", "--json", "--pretend", "--scratch"]),
         (["bty", "completion", ""], ["bash", "zsh"]),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bty_agent.commands import flash as command
+from bty_agent import host
 from bty_agent.exits import Exit
 from bty_core.errors import CommandFailed
 from bty_core.values import MIB
@@ -148,7 +148,7 @@ def test_the_last_event_whatever_happens(
     def fails(*_: object) -> None:
         raise failure()
 
-    monkeypatch.setattr(command, "find_disk", fails)
+    monkeypatch.setattr(host, "find_disk", fails)
     ran = flash("no.img", tmp_path / "disk", "--yes")
     assert ran.code == exit_code
     assert ran.events == [{"event": "failed", **told, "hint": None}]

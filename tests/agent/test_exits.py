@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bty_agent import host
 from bty_agent.cli import build_parser, commands_of
 from bty_agent.commands import command, disks
-from bty_agent.commands import flash as flash_command
 from bty_agent.exits import Exit, exit_for
 from bty_core import errors
 from bty_core.disks.lsblk import parse
@@ -112,7 +112,7 @@ def test_2_a_command_that_is_none() -> None:
 
 def test_3_root_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = parse((DATA / "sas-raid.json").read_text(), facts=KernelFacts())
-    monkeypatch.setattr(flash_command, "find_disk", lambda _: found[0])
+    monkeypatch.setattr(host, "find_disk", lambda _: found[0])
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     ran = bty("flash", "--image", small_image(tmp_path), "--target", "model:PERC", "--yes")
     assert (ran.code, ran.out) == (3, "")
@@ -215,7 +215,7 @@ def test_130_interrupted_before_anything_was_written(
     def look(_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(flash_command, "find_disk", look)
+    monkeypatch.setattr(host, "find_disk", look)
     ran = bty("flash", "--image", "no.img", "--target", f"file:{tmp_path}/disk", "--yes")
     assert (ran.code, ran.out, ran.err) == (130, "", "bty: interrupted\n     nothing was written\n")
 

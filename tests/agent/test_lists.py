@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bty_agent.commands import disks as disks_command
-from bty_agent.commands import inventory as inventory_command
+from bty_agent import host
 from bty_agent.exits import Exit
 from bty_core.disks.lsblk import parse
 from bty_core.disks.model import Disk, Partition
@@ -33,7 +32,7 @@ def disks(name: str) -> list[Disk]:
 def machine(monkeypatch: pytest.MonkeyPatch) -> list[Disk]:
     """The disks that `bty disks` finds."""
     found: list[Disk] = []
-    monkeypatch.setattr(disks_command, "read_disks", lambda: found)
+    monkeypatch.setattr(host, "read_disks", lambda: found)
     return found
 
 
@@ -208,7 +207,7 @@ def test_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
         disks=(disk,),
         nics=(Nic(name="eno1", mac="52:54:00:12:34:56"),),
     )
-    monkeypatch.setattr(inventory_command, "read_inventory", lambda: found)
+    monkeypatch.setattr(host, "read_inventory", lambda: found)
     ran = bty("inventory")
     assert (ran.code, ran.err) == (Exit.DONE, "")
     assert lines(ran.out) == [

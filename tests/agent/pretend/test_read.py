@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bty_agent.exits import Exit
+from bty_agent.pretend.machine import DISK, MACHINE, NIC, PARTITION, USE
 from bty_agent.pretend.read import parse_machine
 from bty_core.disks.model import Disk, Kind, Transport, Use
 from bty_core.machine.model import Firmware
@@ -165,3 +168,44 @@ def test_scratch_alone_makes_no_sense(tmp_path: Path) -> None:
     ran = bty("disks", "--scratch", tmp_path)
     assert ran.code == Exit.USAGE
     assert "--scratch belongs to --pretend" in ran.err
+
+
+def inside(where: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a machine with `entry` somewhere in it."""
+    below: dict[str, dict[str, Any]] = {
+        "nics": {"name": "eth0", "mac": "52:54:00:12:34:56"},
+        "uses": {"what": "swap"},
+    }
+    below |= {"partitions": {"size_bytes": MIB}, "disks": SDA}
+    if where == "":
+        return {"disks": [], **entry}
+    if where in ("nics", "disks"):
+        return {"disks": [], where: [{**below[where], **entry}]}
+    return {"disks": [{**SDA, where: [{**below[where], **entry}]}]}
+
+
+NOT_USED = ("note", "refusals")
+FIELDS = {"": MACHINE, "nics": NIC, "disks": DISK, "partitions": PARTITION, "uses": USE}
+
+
+@pytest.mark.parametrize(
+    ("where", "field"), [(where, field) for where, known in FIELDS.items() for field in known]
+)
+def test_every_field_of_the_manual_is_read(where: str, field: str) -> None:
+    parse_machine(inside(where, {field: None} if field in NOT_USED else {}), "x")
+    if field not in NOT_USED:
+        with pytest.raises(InvalidField) as failure:
+            parse_machine(inside(where, {field: {"no": "value"}}), "x")
+        assert failure.value.field.rpartition(".")[2] == field
+
+
+def test_the_machines_in_the_manual_are_machines() -> None:
+    from docs.generate import pretended_machines
+
+    how_to = Path(__file__).resolve().parents[3] / "docs/how-to/try-on-a-laptop.md"
+    for page in (how_to.read_text(), pretended_machines()):
+        (text,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+        machine = parse_machine(json.loads(text), "x")
+        assert machine.disks
+    for text in re.findall(r"^\| `(\".*?)` \|", how_to.read_text(), re.MULTILINE):
+        parse_machine({"disks": [SDA | json.loads("{" + text + "}")]}, "x")
