@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def nvram(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("FAKE_EFI_STATE", str(tmp_path / "nvram.json"))
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     return Nvram(tmp_path / "nvram.json", request.param)
 
 
