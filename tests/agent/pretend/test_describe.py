@@ -123,6 +123,7 @@ def test_numbers_are_masked_wherever_they_are() -> None:
     disks = [parse_machine({"disks": [disk]}, "x").disks[0].disk]
     whole, found = masked(inventory(disks), disks)
     text = machine_text(whole, found)
+    assert [disk.by_path for disk in found] == [("masked-3",)]
     for secret in (number, "10.1.2.3", "example", "7XK2QM2", UUID, "24:6e:96"):
         assert secret not in text
     assert [nic.mac for nic in whole.nics] == ["02:00:00:00:00:01", "02:00:00:00:00:02"]

@@ -11,9 +11,10 @@ from bty_core.disks.model import Disk, Partition, Use
 from bty_core.machine.model import Inventory, Nic
 
 _WWN = re.compile(r"(?P<kind>0x|eui\.|naa\.|nvme\.|uuid\.)?(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-# What by-path names have of a network: addresses, and the names of iSCSI and Fibre Channel ports.
-_OF_NETWORK = re.compile(r"ip-.*|fc-.*", re.IGNORECASE)
+# What by-path names have of a network: addresses and iSCSI names, and the names of ports.
+_OF_NETWORK = re.compile(r"\bip-.*", re.IGNORECASE)
 _PORT = re.compile(r"0x[0-9a-f]{12,}", re.IGNORECASE)
+_WORDED = 10  # characters; a shorter number becomes a number
 _SHORTEST = 6  # characters; a shorter number would be found everywhere
 
 
@@ -27,7 +28,13 @@ class Mask:
         """Return what stands for a serial number."""
         if not text:
             return text
-        return self._once(text, lambda count: f"MASKED{count}".ljust(len(text), "X"))
+        size = len(text)
+        return self._once(
+            text,
+            lambda count: (
+                f"{count:0{size}}" if size < _WORDED else f"MASKED{count}".ljust(size, "X")
+            ),
+        )
 
     def wwn(self, text: str | None) -> str | None:
         """Return what stands for a World Wide Name; how it begins says its kind, and stays."""
