@@ -71,6 +71,7 @@ def erase(person: Person, disk: str, *, holds: bool) -> None:
 def test_the_wizard_writes_a_disk_that_is_a_file(images: Path) -> None:
     with wizard(*words("nvme", images)) as person:
         to_disks(person)
+        assert person.shown.startswith("bty (pretended)   Image > [Disk] > Check")
         person.sees("Samsung SSD 980 PRO 1TB", 'ntfs "Windows" 999 GB')
         erase(person, "nvme0n1", holds=True)
         person.sees("Reboot from this disk")  # it is a machine with UEFI
@@ -123,7 +124,7 @@ def test_nothing_of_this_computer_is_mixed_with_a_pretended_machine(
 ) -> None:
     line = "bty.mode=interactive bty.server=http://127.0.0.1:9 bty.mac=52:54:00:00:00:01"
     file = saved(tmp_path, command_line=line, nics=[{"name": "eth0", "mac": "52:54:00:00:00:01"}])
-    with wizard("--root", images, "--pretend", file) as person:
+    with wizard("--root", images, "--pretend", file, TMPDIR=str(tmp_path)) as person:
         person.sees("http://127.0.0.1:9")  # what it was booted from, in its file
     with wizard(*words("nvme", images)) as person:
         assert "http" not in person.sees("Which image?")

@@ -78,7 +78,7 @@ def _wizard(arguments: argparse.Namespace, host: Host) -> Exit:
     from bty_core.flash.plan import FlashOptions
     from bty_core.machine.model import Firmware
 
-    terminal = Terminal()
+    terminal = Terminal("bty" if arguments.pretend is None else "bty (pretended)")
     session = _session(arguments, host)
     run_dir = arguments.run_dir or RUN_DIR
     failure = read_failure(run_dir)

@@ -28,7 +28,9 @@ class Hangup(KeyboardInterrupt):
 class Terminal:
     """Standard input and output, both a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "bty") -> None:
+        """`name` stands at the top of each screen."""
+        self._name = name
         # Bars and talk go to standard error elsewhere; here everything is one screen.
         self.console = Console(stderr=sys.stdout)
         self.dumb = self.console.err.is_dumb_terminal or not os.environ.get("TERM")
@@ -74,7 +76,7 @@ class Terminal:
 
     def _header(self, way: Sequence[tuple[str, bool]]) -> Text:
         line = Text()
-        line.append("bty", f"{STRONG} {FAINT}")
+        line.append(self._name, f"{STRONG} {FAINT}")
         for number, (name, here) in enumerate(way):
             line.append("   " if not number else " > ", FAINT)
             # Brackets, as not every terminal shows what is bold.
