@@ -25,6 +25,8 @@ from bty_web.serving import web, worker as answering
 from bty_web.stopping import STOPPING
 
 answering.HEAD_SECONDS = float(os.environ.get("TEST_HEAD_SECONDS", answering.HEAD_SECONDS))
+answering.BODY_SECONDS = int(os.environ.get("TEST_BODY_SECONDS", answering.BODY_SECONDS))
+answering.KEPT = int(os.environ.get("TEST_KEPT", answering.KEPT))
 
 def run(settings, stop):
     note(f"worker {os.getpid()}")

@@ -35,11 +35,15 @@ def server(tmp_path: Path, settings: Settings) -> Iterator[Server]:
 @pytest.fixture
 def rights(server: Server, settings: Settings) -> dict[str, str]:
     """The headers of somebody who may upload."""
+    return {"Authorization": f"Bearer {made_token(settings)}"}
+
+
+def made_token(settings: Settings) -> str:
     engine = database.make_engine(settings)
     with database.working(engine) as session:
         _, token = users.add_token(session, "ci", Scope.OPERATE, by=OPERATOR, now=NOW)
     engine.dispose()
-    return {"Authorization": f"Bearer {token}"}
+    return token
 
 
 def names(settings: Settings) -> list[str]:
@@ -72,6 +76,25 @@ def test_of_an_upload_that_breaks_off_nothing_stays(
         waited_for(lambda: any(".part-" in name for name in names(settings)))
     waited_for(lambda: names(settings) == [])
     assert server.get("/api/v1/images", headers=rights).json()["total"] == 0
+
+
+def test_an_upload_that_stops_in_the_middle_is_given_up(tmp_path: Path, settings: Settings) -> None:
+    with serving(tmp_path, TEST_BODY_SECONDS="1") as server:
+        settings.image_root.mkdir(exist_ok=True)
+        told = {"Authorization": f"Bearer {made_token(settings)}"}
+        host, _, port = server.url.removeprefix("http://").rpartition(":")
+        head = "PUT /api/v1/images/a.img HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n"
+        head += f"Authorization: {told['Authorization']}\r\n\r\n"
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+            client.sendall(head.encode() + PIECE * 8)
+            answer = client.recv(1 << 16)
+            while b"send it again" not in answer:
+                more = client.recv(1 << 16)
+                assert more, answer
+                answer += more
+        assert answer.startswith(b"HTTP/1.1 422 ")
+        assert b"the body broke off after" in answer
+        assert names(settings) == []
 
 
 def waited_for(true: Callable[[], bool]) -> None:

@@ -87,6 +87,16 @@ def test_clients_that_wait_between_requests_hold_no_thread(tmp_path: Path) -> No
             assert answered(client).status == 200
 
 
+def test_of_too_many_kept_connections_the_oldest_goes(tmp_path: Path) -> None:
+    with few_threads(tmp_path, TEST_KEPT="5") as server, ExitStack() as stack:
+        clients = [stack.enter_context(connected(server)) for _ in range(8)]
+        for client in clients[:2]:
+            assert client.recv(1) == b""
+        clients[-1].sendall(request())
+        assert answered(clients[-1]).status == 200
+        assert seconds_of(server) < SOON
+
+
 def test_requests_sent_one_behind_the_other_are_all_answered(tmp_path: Path) -> None:
     with few_threads(tmp_path) as server, connected(server) as client:
         client.sendall(request(close=False) * 3 + request())

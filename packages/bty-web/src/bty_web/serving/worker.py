@@ -170,8 +170,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return connection
 
     def _keep(self, connection: Connection, seconds: float) -> None:
-        """Let nobody wait for a connection but the door."""
+        """Let nobody wait for a connection but the door; where there are too many, the oldest goes."""
+        oldest = None
         with self._lock:
+            if self._kept >= KEPT:
+                kept = (one for one in self._connections.values() if one.kept)
+                oldest = min(kept, key=lambda one: one.until)
+                oldest.kept = False
+                self._kept -= 1
             connection.until = time.monotonic() + seconds
             connection.kept = True
             self._kept += 1
@@ -181,6 +187,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             else:
                 self._door.register(connection.number, watched)
                 connection.known = True
+        if oldest is not None:
+            self._forget(oldest)
 
     def _answer(self, connection: Connection) -> None:
         """Answer what a client asks for, until it asks for nothing more at once."""
@@ -203,7 +211,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.has_body = req.method not in ("GET", "HEAD")
         resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
-        crowded = self._kept >= KEPT or (not self._free and self._threads >= self.cfg.threads)
+        crowded = not self._free and self._threads >= self.cfg.threads
         if crowded or not self.alive:
             resp.force_close()
         try:
@@ -248,7 +256,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     with suppress(OSError):
                         one.sock.shutdown(socket.SHUT_RDWR)
         for one in forgotten:
-            self._close(one)
+            self._forget(one)
+
+    def _forget(self, connection: Connection) -> None:
+        """Close a connection that was kept: everything on it was answered."""
+        with self._lock:
+            self._connections.pop(connection.number, None)
+        util.close(connection.sock)
 
     def _close(self, connection: Connection) -> None:
         with self._lock:

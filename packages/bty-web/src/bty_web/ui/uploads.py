@@ -118,7 +118,10 @@ class FormUpload:
         return found
 
     def _fill(self) -> None:
-        piece = self._body.read(CHUNK)
+        try:
+            piece = self._body.read(CHUNK)
+        except OSError:  # of the connection: it broke, or nothing came for minutes
+            piece = b""
         if not piece:
             raise InvalidField(
                 "file",
