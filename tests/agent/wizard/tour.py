@@ -40,7 +40,7 @@ class Place:
     ) -> AbstractContextManager[Person]:
         """Start the wizard there."""
         local = ["--root", "images", "--cmdline", "cmdline", "--run-dir", "run"]
-        words = [*filter(None, [how]), "scratch", *local, *argv]
+        words = [*filter(None, [how]), *local, *argv]
         return wizard(*words, module=PRETENDED, cwd=self.folder, term=term, BTY_TEST_PACE="0.05")
 
 
