@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from time import monotonic
 from types import FrameType
@@ -22,16 +22,29 @@ _SAME_WISH_SECONDS = 1.0
 
 
 def main(argv: Sequence[str], console: Console) -> Exit:
-    """Run one command. The only place where a failure becomes an exit code and words."""
+    """Run one command."""
     if not argv:
         console.say(build_parser().format_help().rstrip())
         return Exit.USAGE
+    return ended(console, lambda: _command(argv, console))
+
+
+def _command(argv: Sequence[str], console: Console) -> Exit:
     arguments = argparse.Namespace()
     try:
         with terminated_like_interrupted():
             with redirect_stdout(console.stdout):  # where argparse prints help and version
                 arguments = parse(argv)
             return command(arguments.command)(arguments, console)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; a flash was not done.
+        return Exit.BUG if getattr(arguments, "yes", False) else Exit.DONE
+
+
+def ended(console: Console, work: Callable[[], Exit]) -> Exit:
+    """Return how `work` ended: the only place where a failure becomes an exit code and words."""
+    try:
+        return work()
     except SystemExit:  # help or version, and argparse has printed it
         return Exit.DONE
     except BtyError as error:
@@ -40,9 +53,6 @@ def main(argv: Sequence[str], console: Console) -> Exit:
     except KeyboardInterrupt:
         console.say("\nbty: interrupted")
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; a flash was not done.
-        return Exit.BUG if getattr(arguments, "yes", False) else Exit.DONE
     except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
         traceback.print_exc(file=console.stderr)
         console.say("bty: this is a bug; please report it with the lines above")

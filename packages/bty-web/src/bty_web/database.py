@@ -118,10 +118,18 @@ def in_line(engine: Engine) -> AbstractContextManager[None]:
     return line.wait()
 
 
-def begin_writing(session: Session) -> None:
-    """End what `session` was reading and begin a transaction that holds the lock for writing."""
-    session.rollback()
-    session.connection(execution_options={_BEGIN: "BEGIN IMMEDIATE"})
+@contextmanager
+def unit_of_work(engine: Engine, session: Session) -> Iterator[None]:
+    """End what `session` was reading and let it write: committed at the end, undone when anything is raised."""
+    session.rollback()  # a connection that is held while waiting in line is one that others wait for
+    with in_line(engine):
+        session.connection(execution_options={_BEGIN: "BEGIN IMMEDIATE"})
+        try:
+            yield
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
 
 
 def write_back(engine: Engine) -> None:
@@ -145,14 +153,8 @@ def make_engine(settings: Settings) -> Engine:
 @contextmanager
 def working(engine: Engine) -> Iterator[Session]:
     """A unit of work that writes, outside the web application: committed, or undone when anything is raised."""
-    with in_line(engine), Session(engine, expire_on_commit=False) as session:
-        begin_writing(session)
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
+    with Session(engine, expire_on_commit=False) as session, unit_of_work(engine, session):
+        yield session
 
 
 def sqlite_file(settings: Settings) -> Path | None:

@@ -10,7 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.orm import Session
 
-from bty_web.database import begin_writing, in_line
+from bty_web.database import unit_of_work
 from bty_web.models.base import Base
 
 # Rows stay readable after a commit: a page is drawn from what was just written.
@@ -27,12 +27,5 @@ def writing() -> Iterator[Session]:
     written. Do slow things (reading a body, hashing) before.
     """
     session = db.session()
-    session.rollback()  # a connection that is held while waiting is one that others wait for
-    with in_line(db.engine):
-        begin_writing(session)
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
+    with unit_of_work(db.engine, session):
+        yield session

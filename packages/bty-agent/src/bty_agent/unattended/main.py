@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,9 +12,9 @@ from bty_agent.__main__ import run_main
 from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
 from bty_agent.cli import Formatter, Parser, declare_pretend, exit_codes, refuse_unknown_options
 from bty_agent.console import Console
-from bty_agent.exits import Exit, exit_for
+from bty_agent.exits import Exit
 from bty_agent.host import Host
-from bty_agent.main import say_failure, terminated_like_interrupted
+from bty_agent.main import ended, terminated_like_interrupted
 from bty_agent.pretend.options import chosen_host
 from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, write_failure
 from bty_agent.unattended.flow import Unattended
@@ -23,7 +22,6 @@ from bty_agent.unattended.job import Job
 from bty_agent.unattended.journal import Journal
 from bty_agent.unattended.owner import follow, ownership
 from bty_agent.unattended.pace import pace_here
-from bty_core.errors import BtyError
 from bty_core.wire.plan import Mode
 
 
@@ -69,29 +67,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exit:
-    """Do what the kernel command line says. The only place where a failure becomes an exit code."""
-    try:
-        with terminated_like_interrupted():
-            with redirect_stdout(console.stdout):
-                arguments = _parse(argv)
-            host = host or chosen_host(arguments, console.say)
-            line = read_boot_line(arguments.cmdline or CMDLINE)
-            if line.mode is not Mode.AUTO:
-                console.say(f"bty: {_why_nothing(line)}")
-                return Exit.DONE
-            return _flash(Job.of(line), arguments, console, host)
-    except SystemExit:  # help or version, and argparse has printed it
-        return Exit.DONE
-    except BtyError as error:
-        say_failure(console, error)
-        return exit_for(error)
-    except KeyboardInterrupt:
-        console.say("\nbty: interrupted")
-        return Exit.INTERRUPTED
-    except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
-        traceback.print_exc(file=console.stderr)
-        console.say("bty: this is a bug; please report it with the lines above")
-        return Exit.BUG
+    """Do what the kernel command line says."""
+    return ended(console, lambda: _boot(argv, console, host))
+
+
+def _boot(argv: Sequence[str], console: Console, host: Host | None) -> Exit:
+    with terminated_like_interrupted():
+        with redirect_stdout(console.stdout):
+            arguments = _parse(argv)
+        host = host or chosen_host(arguments, console.say)
+        line = read_boot_line(arguments.cmdline or CMDLINE)
+        if line.mode is not Mode.AUTO:
+            console.say(f"bty: {_why_nothing(line)}")
+            return Exit.DONE
+        return _flash(Job.of(line), arguments, console, host)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

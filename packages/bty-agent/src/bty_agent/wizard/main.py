@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 from bty_agent.__main__ import run_main
 from bty_agent.cli import PROVISIONING
 from bty_agent.console import Console
-from bty_agent.exits import Exit, exit_for
-from bty_agent.main import say_failure
+from bty_agent.exits import Exit
+from bty_agent.main import ended
 from bty_agent.wizard.cli import parse
 from bty_agent.wizard.terminal import Hangup, left_as_found
 from bty_core.errors import BtyError, InvalidValue
@@ -38,28 +37,19 @@ def run() -> None:
 
 
 def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exit:
-    """Run the wizard on `host`, or on this computer; a failure becomes an exit code and words here."""
-    try:
-        with redirect_stdout(console.stdout):  # where argparse prints help and version
-            arguments = parse(argv)
-        if not (console.stdin.isatty() and console.stdout.isatty()):
-            raise InvalidValue(
-                "the wizard needs a terminal", hint="without one, bty flash --yes does the same"
-            )
-        with left_as_found(), _ended_by_signals():
-            return _wizard(arguments, host or _chosen(arguments, console))
-    except SystemExit:  # help or version
-        return Exit.DONE
-    except BtyError as error:
-        say_failure(console, error)
-        return exit_for(error)
-    except KeyboardInterrupt:
-        console.say("\nbty: interrupted")
-        return Exit.INTERRUPTED
-    except Exception:  # noqa: BLE001  # a bug is shown whole, so that it can be reported
-        traceback.print_exc(file=console.stderr)
-        console.say("bty: this is a bug; please report it with the lines above")
-        return Exit.BUG
+    """Run the wizard on `host`, or on this computer."""
+    return ended(console, lambda: _at_a_terminal(argv, console, host))
+
+
+def _at_a_terminal(argv: Sequence[str], console: Console, host: Host | None) -> Exit:
+    with redirect_stdout(console.stdout):  # where argparse prints help and version
+        arguments = parse(argv)
+    if not (console.stdin.isatty() and console.stdout.isatty()):
+        raise InvalidValue(
+            "the wizard needs a terminal", hint="without one, bty flash --yes does the same"
+        )
+    with left_as_found(), _ended_by_signals():
+        return _wizard(arguments, host or _chosen(arguments, console))
 
 
 def _chosen(arguments: argparse.Namespace, console: Console) -> Host:
