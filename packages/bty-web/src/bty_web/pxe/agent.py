@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -77,9 +79,7 @@ def open_attempt(text: str) -> tuple[Response, int]:
 @limited(LARGE)
 def inventory(text: str) -> Response:
     """Keep what the machine says it has."""
-    mac, message = MacAddress.parse(text), _message()
-    with writing() as session:
-        machine, attempt = _authenticated(session, mac)
+    with _report(text) as (session, machine, attempt, message):
         report = InventoryReport.from_wire(message)
         by = Actor("machine", attempt.client)
         machines.take_inventory(session, machine, report, by=by, now=clock.now())
@@ -90,10 +90,8 @@ def inventory(text: str) -> Response:
 @limited(SMALL)
 def progress(text: str) -> Response:
     """Take a sign of life; say whether to go on."""
-    mac, message = MacAddress.parse(text), _message()
     limit = settings().flash_limit
-    with writing() as session:
-        machine, attempt = _authenticated(session, mac)
+    with _report(text) as (session, machine, attempt, message):
         report = ProgressReport.from_wire(message)
         answer = reports.progress(
             session, machine, attempt, report, flash_limit=limit, now=clock.now()
@@ -105,9 +103,7 @@ def progress(text: str) -> Response:
 @limited(SMALL)
 def done(text: str) -> Response:
     """End the attempt well."""
-    mac, message = MacAddress.parse(text), _message()
-    with writing() as session:
-        machine, attempt = _authenticated(session, mac)
+    with _report(text) as (session, machine, attempt, message):
         reports.done(session, machine, attempt, DoneReport.from_wire(message), clock.now())
     return jsonify(status="ok")
 
@@ -116,9 +112,7 @@ def done(text: str) -> Response:
 @limited(LARGE)
 def failed(text: str) -> Response:
     """End the attempt badly."""
-    mac, message = MacAddress.parse(text), _message()
-    with writing() as session:
-        machine, attempt = _authenticated(session, mac)
+    with _report(text) as (session, machine, attempt, message):
         reports.failed(session, machine, attempt, FailedReport.from_wire(message), clock.now())
     return jsonify(status="ok")
 
@@ -127,13 +121,20 @@ def failed(text: str) -> Response:
 @limited(SMALL)
 def policy(text: str) -> Response:
     """Let a machine that a person has just flashed boot its own disk from now on."""
-    mac, message = MacAddress.parse(text), _message()
-    with writing() as session:
-        machine, attempt = _authenticated(session, mac)
+    with _report(text) as (session, machine, attempt, message):
         if Fields(message).choice("boot_policy", Policy) is not Policy.LOCAL:
             raise InvalidField("boot_policy", "a machine may set its own policy to local only")
         attempts.set_local(session, machine, attempt, clock.now())
     return jsonify(status="ok", boot_policy=Policy.LOCAL.value)
+
+
+@contextmanager
+def _report(text: str) -> Iterator[tuple[Session, Machine, Attempt, dict[str, Any]]]:
+    """One unit of work for a message of a machine: who it is, the attempt that its token proves, what it says."""
+    mac, message = MacAddress.parse(text), _message()
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        yield session, machine, attempt, message
 
 
 def _token() -> str | None:
