@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
@@ -53,54 +54,25 @@ def failed(reason: str, how: str = "auto") -> str:
     return _render("ipxe_failed.j2", reason=reason, how=how)
 
 
-def tui(
-    title: str,
-    reason: str | None,
-    how: str,
-    *,
-    base_url: str,
-    live: Manifest,
-    mac: MacAddress,
-    attempt: int,
-    token: str,
-) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveBoot:
+    """What a machine that boots the live environment is told."""
+
+    base: str  # scheme, host and port of this server
+    live: Manifest
+    mac: MacAddress
+    attempt: int
+    token: str
+
+
+def tui(title: str, reason: str | None, how: str, boot: LiveBoot) -> str:
     """Return the script that boots the live environment with the wizard."""
-    return _render(
-        "ipxe_tui.j2",
-        title=title,
-        reason=reason,
-        how=how,
-        base=base_url,
-        live=live,
-        mac=mac,
-        attempt=attempt,
-        token=token,
-    )
+    return _render("ipxe_tui.j2", title=title, reason=reason, how=how, boot=boot)
 
 
-def flash(
-    title: str,
-    image: str,
-    how: str,
-    *,
-    base_url: str,
-    live: Manifest,
-    mac: MacAddress,
-    attempt: int,
-    token: str,
-) -> str:
+def flash(title: str, image: str, how: str, boot: LiveBoot) -> str:
     """Return the script that boots the live environment to flash unattended."""
-    return _render(
-        "ipxe_flash.j2",
-        title=title,
-        image=image,
-        how=how,
-        base=base_url,
-        live=live,
-        mac=mac,
-        attempt=attempt,
-        token=token,
-    )
+    return _render("ipxe_flash.j2", title=title, image=image, how=how, boot=boot)
 
 
 def response(script: str) -> Response:

@@ -12,6 +12,7 @@ from bty_web.errors import BrokenSetting
 from bty_web.extensions import db
 from bty_web.models.words import Policy
 from bty_web.pxe import scripts
+from bty_web.pxe.scripts import LiveBoot
 from bty_web.security import base_url, client_address, key, settings
 from bty_web.services import clock, contacts, live
 from bty_web.services.boot import Flash, OwnDisk, Wizard
@@ -81,31 +82,14 @@ def _live_environment(in_force: Settings) -> tuple[Manifest | None, str]:
 def _live_script(found: Contact, mac: MacAddress, where: str, environment: Manifest) -> str:
     assert found.attempt is not None
     assert found.token is not None
+    boot = LiveBoot(base=where, live=environment, mac=mac, attempt=found.attempt, token=found.token)
     match found.decision:
         case OwnDisk():
             raise AssertionError("unreachable")
         case Wizard(reason=reason):
-            return scripts.tui(
-                found.title,
-                reason,
-                found.local_boot,
-                base_url=where,
-                live=environment,
-                mac=mac,
-                attempt=found.attempt,
-                token=found.token,
-            )
+            return scripts.tui(found.title, reason, found.local_boot, boot)
         case Flash():
-            return scripts.flash(
-                found.title,
-                found.image or "",
-                found.local_boot,
-                base_url=where,
-                live=environment,
-                mac=mac,
-                attempt=found.attempt,
-                token=found.token,
-            )
+            return scripts.flash(found.title, found.image or "", found.local_boot, boot)
 
 
 def seen() -> Seen:
