@@ -20,6 +20,7 @@ from bty_core.disks.model import Disk
 from bty_core.disks.select import Selector, choose
 from bty_core.disks.sysfs import KernelFacts
 from bty_core.errors import CommandFailed
+from bty_core.machine.model import Firmware
 from bty_core.wire.plan import Mode, Options, Plan
 from bty_web.models.words import State
 from tests.agent.server.odd import Odd, Said, odd
@@ -166,6 +167,7 @@ def test_a_boot_entry_is_made_where_the_plan_says_so_and_fails_nothing(
     )
     computer = Noting()
     computer.entry_fails = fails
+    computer.firmware = Firmware.UEFI
     with odd() as server:
         server.answers["plan"] = Said(body=plan.wire())
         code, said = flash(line_for(server), box.folder, computer)
@@ -173,6 +175,21 @@ def test_a_boot_entry_is_made_where_the_plan_says_so_and_fails_nothing(
     assert (code, computer.reboots) == (Exit.DONE, 1), said
     assert computer.entries == ([] if fails else [f"{box.disk} small.img"])
     assert ("the firmware takes no boot entry" if fails else "the next boot starts") in said
+
+
+def test_a_machine_that_bios_started_is_flashed_without_a_boot_entry(box: Box) -> None:
+    (offer,) = ServerClient(box.fleet.url, box.mac).images()
+    options = Options(uefi_entry=True)
+    target = str(box.disk)
+    plan = Plan(mode=Mode.AUTO, attempt=7, image=offer, target=target, options=options)
+    computer = Noting()
+    computer.firmware = Firmware.BIOS
+    with odd() as server:
+        server.answers["plan"] = Said(body=plan.wire())
+        code, said = flash(line_for(server), box.folder, computer)
+    assert (code, computer.reboots, computer.entries) == (Exit.DONE, 1, [])
+    why = "attempt 7 will make no boot entry: this machine was not started by UEFI"
+    assert said.index(why) < said.index("attempt 7 writes small.img")
 
 
 def line_for(server: Odd) -> str:

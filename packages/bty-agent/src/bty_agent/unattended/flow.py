@@ -29,11 +29,13 @@ from bty_core.errors import (
     Cancelled,
     ImageUnavailable,
     Refusals,
+    Refused,
     VerifyFailed,
     WriteFailed,
 )
 from bty_core.events import Done, Event
 from bty_core.flash.plan import FlashPlan
+from bty_core.machine.efi import entry_refusals
 from bty_core.wire.plan import Mode, Plan
 from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 
@@ -93,7 +95,7 @@ class Unattended:
         wanted, flashed, done = self._tries(plan)
         try:
             self._say(outcome(flashed, done))
-            if wanted.uefi_entry:
+            if wanted.uefi_entry and not self._no_entry(flashed):
                 self._boot_once(flashed.disk, wanted.image.name)
             self._tell_done(wanted, flashed, done)
         except KeyboardInterrupt:
@@ -125,6 +127,8 @@ class Unattended:
         self._image, self._disk = wanted.image.name, disk
         self._reporter.about(image=self._image, disk=disk, console=self._host.console)
         prepared = prepare(wanted, disk)
+        for reason in self._no_entry(prepared) if wanted.uefi_entry else ():
+            self._say(f"will make no boot entry: {reason.message}")
         self._reporter.wait_for_turn(
             lambda place: self._say(f"waits for its turn: place {place} in the queue"),
             self._once_in_a_while("waits for the server to give it a turn"),
@@ -202,6 +206,10 @@ class Unattended:
         )
         error.aftermath = f"{disk.path} holds the image and can be booted"
         return error
+
+    def _no_entry(self, plan: FlashPlan) -> list[Refused]:
+        """Return why UEFI cannot start the disk: known before the flash, and no reason against it."""
+        return entry_refusals(plan.disk, plan.image.table, self._host.firmware.value)
 
     def _boot_once(self, disk: Disk, title: str) -> None:
         try:
