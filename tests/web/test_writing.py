@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 import time
 import typing
@@ -68,6 +70,30 @@ def test_a_writer_waits_for_one_in_another_process(engine: Engine, tmp_path: Pat
     os.close(held)
     writing.join(5)
     assert not writing.is_alive()
+
+
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from bty_web import database
+from bty_web.settings import Settings
+
+engine = database.make_engine(Settings(state_dir=Path(sys.argv[1])))
+with database.in_line(engine):
+    child = os.fork()
+    if not child:
+        with database.in_line(engine):
+            Path(sys.argv[1], "seen").write_text(str(time.monotonic()))
+        os._exit(0)
+    time.sleep(0.3)
+    ends = time.monotonic()
+os.waitpid(child, 0)
+assert float(Path(sys.argv[1], "seen").read_text()) >= ends
+"""
+
+
+def test_a_child_waits_for_its_parent(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FORKS, str(tmp_path)], check=True, timeout=60)
 
 
 def test_without_the_file_of_the_line_writing_works(tmp_path: Path) -> None:

@@ -99,10 +99,23 @@ class _Line:
         finally:
             self._threads.release()
 
+    def leave(self) -> None:
+        """Give back the file, which a child got with everything else of its parent."""
+        if self._file >= 0:
+            os.close(self._file)
+
 
 _LINES: dict[str, _Line] = {}
-# A child that shared the descriptor would write at the same time.
-os.register_at_fork(after_in_child=_LINES.clear)
+
+
+def _leave_lines() -> None:
+    """Begin anew in a child: with its parent's descriptor both would be first at the same time."""
+    for line in _LINES.values():
+        line.leave()
+    _LINES.clear()
+
+
+os.register_at_fork(after_in_child=_leave_lines)
 
 
 def in_line(engine: Engine) -> AbstractContextManager[None]:
