@@ -201,6 +201,16 @@ def test_failed_keeps_what_the_machine_said(site: Site) -> None:
     assert events(site, "attempt.failed") == ["the disk refused a write"]
 
 
+def test_a_token_is_kept_from_a_log_wherever_it_stands(site: Site) -> None:
+    boot = Boot.of(site)
+    token = f"bty.token={boot.token}"
+    log = f"first\n{token}\nsecond '{token}'\tquiet\tbty.mac=x\t{token} third"
+    assert boot.failed(log=log).status_code == 200
+    kept = row(site, boot.attempt).log
+    hidden = "bty.token=REDACTED"
+    assert kept == f"first\n{hidden}\nsecond '{hidden}'\tquiet\tbty.mac=x\t{hidden} third"
+
+
 def test_an_offered_attempt_is_cancelled_at_once(site: Site) -> None:
     boot = Boot.of(site)
     cancel(site, boot.attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from sqlalchemy import select
@@ -20,6 +21,7 @@ from bty_web.services import machines, turns
 from bty_web.services.attempts import ended
 from bty_web.services.history import Actor, record
 
+_TOKEN = re.compile(r"bty\.token=[^\s'\"]*")
 _MOVES = {
     ReportedPhase.WAITING: State.QUEUED,
     ReportedPhase.QUEUED: State.QUEUED,
@@ -190,8 +192,4 @@ def redacted(log: str | None) -> str | None:
     """Return a machine's log without tokens: they stand on its kernel command line."""
     if log is None:
         return None
-    words = [
-        f"{name}=REDACTED" if (name := word.partition("=")[0]) == "bty.token" else word
-        for word in log.split(" ")
-    ]
-    return " ".join(words)
+    return _TOKEN.sub("bty.token=REDACTED", log)
