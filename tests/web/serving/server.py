@@ -18,9 +18,10 @@ PATIENCE = 60.0
 
 # What stands in for the background work: it notes who it is, and that it was told to stop.
 PROGRAM = """
-import os, sys, time, types
+import os, sys, threading, time, types
 from pathlib import Path
 import bty_web.jobs
+from bty_core.errors import BtyError
 from bty_web.serving import web, worker as answering
 from bty_web.stopping import STOPPING
 
@@ -28,8 +29,21 @@ answering.HEAD_SECONDS = float(os.environ.get("TEST_HEAD_SECONDS", answering.HEA
 answering.BODY_SECONDS = int(os.environ.get("TEST_BODY_SECONDS", answering.BODY_SECONDS))
 answering.KEPT = int(os.environ.get("TEST_KEPT", answering.KEPT))
 
+# So many threads can be started, then the system has no more.
+most = int(os.environ.get("TEST_MOST_THREADS", 0))
+begin = threading.Thread.start
+
+def begin_or_fail(thread):
+    if most and threading.active_count() > most:
+        raise RuntimeError("can't start new thread")
+    begin(thread)
+
+threading.Thread.start = begin_or_fail
+
 def run(settings, stop):
     note(f"worker {os.getpid()}")
+    if os.environ.get("TEST_WORKER") == "cannot":
+        raise BtyError("the queue takes nothing", hint="mend it; bty.token=" + "0" * 32)
     if os.environ.get("TEST_WORKER") == "dies":
         raise SystemExit(7)
     stop.wait()

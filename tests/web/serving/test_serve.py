@@ -117,6 +117,13 @@ def test_a_worker_that_keeps_dying_is_given_longer_pauses(tmp_path: Path) -> Non
     ]
 
 
+def test_why_a_worker_cannot_work_is_said(tmp_path: Path) -> None:
+    with serving(tmp_path, TEST_WORKER="cannot") as server:
+        assert wait_until(lambda: len(server.noted()) == 2)
+        _, err, _ = server.end()
+    assert "bty-web: the queue takes nothing\nhint: mend it; bty.token=[redacted]\n" in err
+
+
 def test_with_a_queue_elsewhere_it_runs_no_worker(tmp_path: Path) -> None:
     process = start(tmp_path, BTY_QUEUE_URL="redis://127.0.0.1:1/0")
     out, err = process.communicate(timeout=60)

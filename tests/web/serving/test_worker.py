@@ -141,3 +141,16 @@ def test_threads_are_made_as_they_are_needed_and_no_more(tmp_path: Path) -> None
         assert not select.select([waiting], [], [], 0.5)[0]  # all four are taken
         last.close()
         assert answered(waiting).status == 200
+
+
+def test_where_no_thread_can_be_added_those_that_are_there_go_on(tmp_path: Path) -> None:
+    # Beside the main thread there are the four that are started at once.
+    with serving(
+        tmp_path, "--bind", "127.0.0.1:0", "--workers", "1", BTY_THREADS="8", TEST_MOST_THREADS="4"
+    ) as server:
+        for _ in range(3):
+            with ExitStack() as stack:
+                crowd = [stack.enter_context(connected(server, request("/slow"))) for _ in range(6)]
+                for client in crowd:
+                    assert answered(client).status == 200
+        assert seconds_of(server) < SOON

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bty_core.errors import BtyError
+from bty_web.serving.logs import redacted
 
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1
@@ -50,8 +51,9 @@ class Child:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else _FAILED
         except BtyError as error:
+            sys.stderr.write(redacted(f"bty-web: {error.message}\n"))
             if error.hint:
-                pass
+                sys.stderr.write(redacted(f"hint: {error.hint}\n"))
         except BaseException:  # noqa: BLE001  # the process ends here whatever it was
             traceback.print_exc()
         finally:

@@ -104,13 +104,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             time.sleep(_LOOK / 10)
 
     def _grow(self) -> None:
-        """Add a thread, where there may be one more."""
+        """Add a thread, where there may be one more; where the system has none, those that are there go on."""
         with self._lock:
             if self._threads >= self.cfg.threads:
                 return
             self._threads += 1
             self._free += 1
-        threading.Thread(target=self._serve, daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._threads -= 1
+                self._free -= 1
+                alone = not self._threads
+            if alone:
+                raise
+            self.log.error("no more threads can be started: %s", error)
 
     def _serve(self) -> None:
         try:
