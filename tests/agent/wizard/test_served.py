@@ -17,7 +17,7 @@ from tests.agent.server.fleet import fleet
 from tests.agent.unattended.link import link
 from tests.agent.wizard.conftest import Room
 from tests.agent.wizard.person import CTRL_C, ENTER, Person, wizard
-from tests.agent.wizard.test_local import say_yes, start, to_summary
+from tests.agent.wizard.test_local import choose, say_yes, start, to_summary
 from tests.agent.wizard.tour import half_written
 from tests.conftest import MIB
 from tests.web.serving.server import wait_until
@@ -218,6 +218,32 @@ def test_stop_in_the_middle(room: Room, blank: Path) -> None:
         person.sees("done: small.img", "should this machine start from its own disk?")
         assert room.attempt().state is State.DONE
     assert start(blank) == (room.fleet.site.settings.image_root / "small.img").read_bytes()
+
+
+def test_after_a_stop_another_flash_begins_without_the_server(
+    room: Room, images: Path, blank: Path
+) -> None:
+    room.link.image_bytes = 10 * MIB
+    with wizard(*room.booted(), BTY_TEST_PACE=QUICK) as person:
+        to_summary(person, blank)
+        say_yes(person)
+        half_written(person)
+        person.press(CTRL_C)
+        person.sees("Stop writing?")
+        say_yes(person)
+        person.sees("The image is not on the disk.", "What now?")
+        assert hears(room, State.CANCELLED)
+        room.link.down = True
+        person.take("Choose another image")
+        person.sees("has no images to give now")
+        person.take("Take an image of this computer")
+        person.sees("Which image?")
+        person.take("packed.img.zst")
+        person.sees("Onto which disk?")
+        choose(person, blank)
+        person.sees(f"Erase all of {blank.name}")
+        say_yes(person)
+        person.sees("done: packed.img.zst")
 
 
 def test_cancelled_on_the_page(room: Room, blank: Path) -> None:

@@ -183,13 +183,15 @@ class Served:
                 reporter.close()
                 self._reporter = reporter = None
                 self._client = self._another()
+            if reporter is None:
+                # Whoever stopped the last flash did not stop this one, also where the server is away.
+                self._cancel = threading.Event()
             try:
                 self._open()
             except BtyError:
                 return
             if reporter is None:
                 self._ended = False
-                self._cancel = threading.Event()
                 reporter = Reporter(self._client, cancel=self._cancel, timing=self._timing)
                 self._reporter = reporter.__enter__()
             reporter.about(image=name or (image.name if image else None), disk=disk)
