@@ -101,7 +101,7 @@ class Reporter:
         self._about = replace(
             self._about,
             image=image[-255:] if image else self._about.image,
-            disk=_disk(disk) if disk else self._about.disk,
+            disk=DiskReport.of(disk) if disk else self._about.disk,
             console=console[:80] if console else self._about.console,
         )
 
@@ -282,15 +282,3 @@ class Reporter:
                 self.cancelled = True
                 self._cancel.set()
             return answer
-
-
-def _disk(disk: Disk) -> DiskReport:
-    return DiskReport(
-        path=disk.path,
-        size=disk.size,
-        serial=disk.serial,
-        wwn=disk.wwn,
-        model=disk.model,
-        transport=disk.transport,
-        removable=disk.removable,
-    )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from bty_core.disks.model import Transport
+from bty_core.disks.model import Disk, Transport
 from bty_core.errors import InvalidValue
 from bty_core.values import MacAddress
 from bty_core.wire.fields import Fields, InvalidField
@@ -88,6 +88,19 @@ class DiskReport:
     def named_only(self) -> bool:
         """Whether only a selector that names this disk may match it."""
         return self.removable or self.transport is Transport.USB
+
+    @classmethod
+    def of(cls, disk: Disk) -> Self:
+        """Return what is told of `disk`."""
+        return cls(
+            path=disk.path,
+            size=disk.size,
+            serial=disk.serial,
+            wwn=disk.wwn,
+            model=disk.model,
+            transport=disk.transport,
+            removable=disk.removable,
+        )
 
     @classmethod
     def read(cls, given: Fields) -> Self:
