@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from bty_core.disks.model import Disk
-from bty_core.wire.reports import DiskReport
 
 
 class Firmware(StrEnum):
@@ -49,7 +48,7 @@ class Inventory:
     def wire(self) -> dict[str, Any]:
         """Return the inventory as the JSON values of ``POST /pxe/{mac}/inventory``."""
         return {
-            "disks": [DiskReport.of(disk).wire() for disk in self.disks],
+            "disks": [_disk(disk) for disk in self.disks],
             "nics": [{"name": nic.name, "mac": nic.mac} for nic in self.nics],
             "cpu": self.cpu,
             "memory_bytes": self.memory_bytes,
@@ -59,3 +58,15 @@ class Inventory:
             "serial": self.identity.serial,
             "uuid": self.identity.uuid,
         }
+
+
+def _disk(disk: Disk) -> dict[str, Any]:
+    return {
+        "path": str(disk.path),
+        "size_bytes": disk.size,
+        "serial": disk.serial,
+        "wwn": disk.wwn,
+        "model": disk.model,
+        "transport": disk.transport.value,
+        "removable": disk.removable,
+    }
