@@ -23,7 +23,12 @@ nox.needs_version = ">=2024.4.15"
 nox.options.tags = ["test"]
 
 ROOT = Path(__file__).resolve().parent
-PACKAGES = ("packages/bty-core", "packages/bty-agent", "packages/bty-web")
+PACKAGES = (
+    "packages/bty-core",
+    "packages/bty-agent",
+    "packages/bty-web",
+    "packages/bty-media",
+)
 CONSTRAINTS = ROOT / "constraints.txt"
 PROMISED = ("3.11", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -325,6 +330,8 @@ def constraints(session: nox.Session) -> None:
         "bty-agent",
         "--exclude",
         "bty-web",
+        "--exclude",
+        "bty-media",
         silent=True,
     )
     lines = sorted((line for line in str(frozen).splitlines() if "==" in line), key=str.lower)

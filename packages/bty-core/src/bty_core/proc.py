@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike, fspath
 from shlex import join
-from signal import SIGKILL
-from threading import Lock
+from signal import SIGKILL, SIGTERM
+from threading import Lock, Timer
 
 from bty_core.errors import CommandFailed, ProgramMissing
 
@@ -79,6 +79,54 @@ def run(
         said = " ".join(err.decode(errors="replace").split()) or "it said nothing"
         raise CommandFailed(f"{typed} failed with status {process.returncode}: {said}")
     return out.decode(errors="replace")
+
+
+def stream(
+    argv: Sequence[str | PathLike[str]], line: Callable[[str], None], *, timeout: float
+) -> None:
+    """Run `argv` to its end and hand `line` each line that it writes, of both its outputs, as it comes.
+
+    `timeout` is in seconds. The program gets a process group of its own, which is ended as a whole when time is
+    up or the caller is interrupted. Raises `ProgramMissing`, or `CommandFailed` with the command as it can be typed.
+    """
+    words = [find(fspath(argv[0])), *[fspath(word) for word in argv[1:]]]
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    overdue = Timer(timeout, _end_group, [process, SIGTERM])
+    overdue.start()
+    try:
+        for text in process.stdout or ():
+            line(text.rstrip("\n"))
+        status = process.wait()
+    except BaseException:
+        # It may have mounts and children to take back, which only it knows.
+        _end_group(process, SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        _end_group(process, SIGKILL)
+        process.wait()
+        raise
+    finally:
+        in_time = overdue.is_alive()
+        overdue.cancel()
+        if process.stdout:
+            process.stdout.close()
+    if status:
+        why = f"failed with status {status}" if in_time else f"did not end within {timeout:g} s"
+        raise CommandFailed(f"{join([fspath(argv[0]), *words[1:]])} {why}")
+
+
+def _end_group(process: subprocess.Popen[str], how: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, how)
 
 
 class Background:
