@@ -265,3 +265,21 @@ def test_what_is_left_for_the_wizard_is_taken_away_by_the_next_flash(box: Box) -
     assert box.run().failure is None
     assert read_failure(box.folder / "run") is None
     assert wait_until(lambda: box.attempt().state is State.DONE, 5)
+
+
+def test_a_console_that_only_follows_waits_for_the_owner_and_never_begins(box: Box) -> None:
+    box.assign()
+    line = box.boot()
+    run_dir = box.folder / "run"
+    run_dir.mkdir()
+    with booted(line, run_dir, "--follow") as console:
+        time.sleep(2)  # long enough for one that begins by itself
+        assert console.process.poll() is None
+        assert untouched(box)
+        with booted(line, run_dir) as service:
+            assert service.end().code is Exit.DONE
+        said = console.end()
+    assert said.code is Exit.DONE
+    assert said.lines[0].startswith("bty: this machine is being flashed from ")
+    assert f"bty: attempt {box.attempt().id} would reboot now" in said.lines
+    assert written(box)

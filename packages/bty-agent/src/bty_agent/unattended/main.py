@@ -20,9 +20,12 @@ from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, 
 from bty_agent.unattended.flow import Unattended
 from bty_agent.unattended.job import Job
 from bty_agent.unattended.journal import Journal
-from bty_agent.unattended.owner import follow, ownership
+from bty_agent.unattended.owner import follow, owner_came, ownership
 from bty_agent.unattended.pace import pace_here
 from bty_core.wire.plan import Mode
+
+# A service manager starts consoles and flash at the same time, and a slow machine may take long over that.
+_OWNER_PATIENCE = 60.0  # seconds
 
 
 def run() -> None:
@@ -62,6 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say when it would reboot or set the clock, and do neither",
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="begin no flash: show what the one that another process owns says, until it ends",
+    )
     declare_pretend(parser)
     return parser
 
@@ -97,6 +105,12 @@ def _why_nothing(line: BootLine) -> str:
 
 def _flash(job: Job, arguments: argparse.Namespace, console: Console, host: Host) -> Exit:
     run_dir: Path = arguments.run_dir or RUN_DIR
+    if arguments.follow:
+        if owner_came(run_dir, _OWNER_PATIENCE):
+            follow(run_dir, console.say)
+        else:
+            console.say("bty: no unattended flash has begun: journalctl -u bty-flash-on-boot says why")
+        return Exit.DONE
     with ownership(run_dir, host.console) as mine:
         if not mine:
             follow(run_dir, console.say)

@@ -43,6 +43,20 @@ def ownership(run_dir: Path, who: str) -> Iterator[bool]:
         os.close(handle)
 
 
+def owner_came(run_dir: Path, patience: float) -> bool:
+    """Wait until somebody owns or has owned the flash of this machine; False where `patience` (seconds) ends first.
+
+    The lock is left alone: whoever tried it could keep the owner from getting it.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        with suppress(OSError):
+            if (run_dir / _LOCK).stat().st_size:
+                return True
+        time.sleep(_LOOK)
+    return False
+
+
 def follow(run_dir: Path, say: Callable[[str], None]) -> None:
     """Say what the owner says, until it ends."""
     with (run_dir / _LOCK).open("r+b") as lock:
