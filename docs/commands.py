@@ -8,6 +8,7 @@ from textwrap import wrap
 
 import bty_agent.cli
 import bty_agent.exits
+import bty_agent.stick.main
 import bty_agent.unattended.main
 import bty_agent.wizard.cli
 import bty_web.cli
@@ -143,6 +144,32 @@ def flash_on_boot() -> str:
     parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
     parts += ["## Files", "", _ON_BOOT_FILES]
     return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _ON_BOOT_EXAMPLES)])
+
+
+_IMAGES_PARTITION_ABOUT = """\
+It finds the partition `BTY_IMAGES` on the stick, or makes it in the room behind the live environment: GPT type
+Microsoft basic data, exFAT, so that any computer can fill it. The live environment runs it at each start.
+
+What is there stays. A partition is never made a second time or resized, and a filesystem only where there is none:
+other data in the partition is refused, with what it is. A stick that is written anew with a newer image gets its
+images back, because the exFAT that lay there before is taken over. Losing power in the middle is mended by the next
+start. A stick without 64 MiB to spare gets no partition, and says so.
+"""
+_IMAGES_PARTITION_EXAMPLES = """\
+Prepare a stick that was written with `dd`, on another computer:
+
+    sudo bty-images-partition --disk /dev/sdX --mount /mnt
+"""
+
+
+def images_partition() -> str:
+    """Return the page of `bty-images-partition`."""
+    parser = bty_agent.stick.main.build_parser()
+    parts = [f"# {parser.prog}", "", "## Synopsis", ""]
+    parts += [f"    {line}" for line in _usage(parser)]
+    parts += ["", "## Description", "", str(parser.description), "", _IMAGES_PARTITION_ABOUT]
+    parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
+    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _IMAGES_PARTITION_EXAMPLES)])
 
 
 _TUI_ABOUT = """\

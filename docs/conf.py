@@ -33,6 +33,13 @@ man_pages = [
         [author],
         1,
     ),
+    (
+        "reference/generated/bty-images-partition",
+        "bty-images-partition",
+        "make and mount the images partition of a stick",
+        [author],
+        1,
+    ),
     ("reference/generated/bty-tui", "bty-tui", "put an image onto a disk, by hand", [author], 1),
     ("reference/generated/bty-web", "bty-web", "serve images and boot decisions", [author], 1),
 ]

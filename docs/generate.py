@@ -15,7 +15,7 @@ import bty_web
 from bty_agent.pretend.machine import DISK, MACHINE, NIC, PARTITION, USE
 from bty_core.errors import BtyError
 from bty_core.events import Event
-from docs.commands import commands, flash_on_boot, web_commands, wizard
+from docs.commands import commands, flash_on_boot, images_partition, web_commands, wizard
 from docs.programs import api
 
 PACKAGES = (bty_core, bty_agent, bty_web)
@@ -99,6 +99,7 @@ def pretended_machines() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
     "bty-flash-on-boot.md": flash_on_boot,
+    "bty-images-partition.md": images_partition,
     "bty-tui.md": wizard,
     "bty-web.md": web_commands,
     "commands.md": commands,

@@ -14,6 +14,7 @@ import pytest
 
 import bty_agent.cli
 import bty_agent.exits
+import bty_agent.stick.main
 import bty_agent.unattended.main
 import bty_agent.wizard.cli
 import bty_web.cli
@@ -27,13 +28,14 @@ from tests.style.test_errors import failures
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"bty": (bty_agent, "commands.md"), "bty-web": (bty_web, "bty-web.md")}
-ON_BOOT, TUI = "bty-flash-on-boot", "bty-tui"
+ON_BOOT, TUI, STICK = "bty-flash-on-boot", "bty-tui", "bty-images-partition"
 PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {
-    name: f"{name}.md" for name in (ON_BOOT, TUI)
+    name: f"{name}.md" for name in (ON_BOOT, TUI, STICK)
 }
 # (program, command or nothing) -> its parser
 PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {
     (ON_BOOT, ""): bty_agent.unattended.main.build_parser(),
+    (STICK, ""): bty_agent.stick.main.build_parser(),
     (TUI, ""): bty_agent.wizard.cli.build_parser(),
 }
 for program, (package, _) in PROGRAMS.items():
@@ -169,6 +171,12 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
         }
         assert [one for one in sorted(wanted) if not re.search(rf"(?m)^ +.*{one}\b", page)] == []
         assert [line for line in page.splitlines() if len(line) > 80] == []
-        own = {"bty": "SELECTORS\n", "bty-web": "SETTINGS\n", ON_BOOT: "FILES\n", TUI: "KEYS\n"}
+        own = {
+            "bty": "SELECTORS\n",
+            "bty-web": "SETTINGS\n",
+            ON_BOOT: "FILES\n",
+            STICK: "EXAMPLES\n",
+            TUI: "KEYS\n",
+        }
         assert own[program] in page
         assert "EXIT CODES\n" in page

@@ -16,14 +16,19 @@ from bty_core.errors import CommandFailed, ProgramMissing
 
 # Debian's package for each program that bty calls, so that a message can name it.
 PACKAGES = {
+    "addpart": "util-linux",
+    "apt-get": "apt",
     "blkid": "util-linux",
     "dnsmasq": "dnsmasq-base",
     "efibootmgr": "efibootmgr",
+    "fsck.exfat": "exfatprogs",
     "ip": "iproute2",
     "lsblk": "util-linux",
     "mdir": "mtools",
+    "mkfs.exfat": "exfatprogs",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
+    "sfdisk": "fdisk",
 }
 
 

@@ -109,7 +109,9 @@ def _flash(job: Job, arguments: argparse.Namespace, console: Console, host: Host
         if owner_came(run_dir, _OWNER_PATIENCE):
             follow(run_dir, console.say)
         else:
-            console.say("bty: no unattended flash has begun: journalctl -u bty-flash-on-boot says why")
+            console.say(
+                "bty: no unattended flash has begun: journalctl -u bty-flash-on-boot says why"
+            )
         return Exit.DONE
     with ownership(run_dir, host.console) as mine:
         if not mine:

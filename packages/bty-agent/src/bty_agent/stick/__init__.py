@@ -1,0 +1,1 @@
+"""What the live environment does with the stick that it was started from."""

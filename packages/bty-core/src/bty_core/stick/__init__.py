@@ -1,0 +1,1 @@
+"""The stick that carries the live environment, and its partition for images."""
