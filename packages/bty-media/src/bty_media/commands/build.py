@@ -12,10 +12,10 @@ from pathlib import Path
 from bty_core.errors import BtyError, NeedsRoot, Refused
 from bty_core.proc import run as run_program
 from bty_core.values import size_text
-from bty_media.build.live import build_pxe, build_usb
-from bty_media.build.request import Request
-from bty_media.build.server import build_server
-from bty_media.build.wheels import checkout
+from bty_media.builder.live import build_pxe, build_usb
+from bty_media.builder.request import Request
+from bty_media.builder.server import build_server
+from bty_media.builder.wheels import checkout
 from bty_media.host.debian import mirror_of
 from bty_media.host.mkosi import find_mkosi
 from bty_media.manifest import Kind, read
