@@ -17,7 +17,7 @@ class Network:
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
-        self._prefix = f"bty-{secrets.token_hex(3)}"
+        self.prefix = f"bty-{secrets.token_hex(3)}"
         self._namespaces: list[str] = []
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -43,7 +43,7 @@ class Network:
 
     def host(self, name: str, address: str | None = None) -> str:
         """Add a namespace to the bridge, with `address` such as 10.0.0.2/24 or none; return its whole name."""
-        namespace, lan = self._add(name), f"{self._prefix}-lan"
+        namespace, lan = self._add(name), f"{self.prefix}-lan"
         port = f"to-{name}"
         peer = ["peer", "name", "eth0", "netns", namespace]
         ip("-n", lan, "link", "add", port, "type", "veth", *peer)
@@ -75,7 +75,7 @@ class Network:
         )
 
     def _add(self, name: str) -> str:
-        namespace = f"{self._prefix}-{name}"
+        namespace = f"{self.prefix}-{name}"
         ip("netns", "add", namespace)
         self._namespaces.append(namespace)
         ip("-n", namespace, "link", "set", "lo", "up")

@@ -1,0 +1,309 @@
+"""A machine of a lab: QEMU with real firmware, a serial console, keys and a screen."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pyte
+
+from bty_core.values import MacAddress
+from tests.system.lab.firmware import FLASHES, Firmware
+from tests.system.lab.network import Lan
+from tests.web.netns import inside
+
+# `max` has an instruction that crashes Linux in the emulator of QEMU 7.2.
+_CPU = "max,-cx16"
+_PROGRAM = "qemu-system-x86_64"
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A disk, or a stick on USB; `path` is a raw file."""
+
+    path: Path
+    serial: str = "LAB0001"
+    usb: bool = False
+
+
+@dataclass
+class Machine:
+    """One machine. A context manager that switches it off, and keeps what was on its serial console."""
+
+    name: str
+    folder: Path
+    firmware: Firmware = Firmware.BIOS
+    drives: Sequence[Drive] = ()
+    lan: Lan | None = None  # None: there is no network card
+    mac: MacAddress = field(default_factory=lambda: MacAddress.parse("52:54:00:77:00:10"))
+    memory: int = 1024  # MiB
+    cpus: int = 2
+    plain_rom: bool = True  # the card's ROM is no iPXE: the firmware's own client, or a plain one
+    network_first: bool = True
+    http_boot: bool = False  # UEFI: HTTP instead of PXE
+    screen: bool = False  # BIOS: text on the screen; otherwise on the serial console
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.serial_log = self.folder / f"{self.name}.serial.log"
+        self.serial_log.write_bytes(b"")
+        self._tap: str | None = None
+        self._running: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
+        self.terminal = Terminal()
+
+    def __enter__(self) -> Self:
+        self.on()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.off()
+
+    def on(self) -> None:
+        """Press the power button."""
+        assert self._running is None, "it is on"
+        if self.lan and self._tap is None:
+            self._tap = self.lan.tap()
+        words = self._words()
+        if self.lan:
+            words = inside(self.lan.bridge, *words)
+        self._began = time.monotonic()
+        with (self.folder / f"{self.name}.qemu.log").open("ab") as log:
+            self._running = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._qmp = Qmp(self._socket("qmp"), self._running)
+        self._serial = Serial(self._socket("serial"), self.serial_log, self.terminal)
+
+    def off(self) -> None:
+        """Cut the power."""
+        if self._running is None:
+            return
+        self._running.kill()
+        self._running.wait(20)
+        self._running = None
+        self._serial.close()
+        self._qmp.close()
+        for kind in ("qmp", "serial"):
+            self._socket(kind).unlink(missing_ok=True)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power; a machine that switched itself off has none."""
+        return self._running is not None and self._running.poll() is None
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was switched on."""
+        return time.monotonic() - self._began
+
+    @property
+    def said(self) -> str:
+        """All that came over the serial console."""
+        return self.serial_log.read_text(errors="replace")
+
+    def wait(self, pattern: str, seconds: float, after: int = 0) -> float:
+        """Wait until the serial console has said `pattern`, from character `after` on; return `seconds`.
+
+        `AssertionError` with the end of what it said where that takes longer than `seconds`, or it is off.
+        """
+        expression = re.compile(pattern)
+        end = time.monotonic() + seconds
+        while not expression.search(self.said[after:]):
+            if time.monotonic() > end or not self.is_on:
+                why = "in time" if self.is_on else "before it went off"
+                self._keep_screen(f"{self.name}-failed")
+                tail = self.said[after:][-3000:]
+                raise AssertionError(
+                    f"{self.name} did not say {pattern!r} {why} ({self.seconds:.0f} s):\n{tail}"
+                )
+            time.sleep(0.1)
+        return self.seconds
+
+    def shows(self, text: str, seconds: float) -> float:
+        """Wait until `text` stands on the screen of the serial terminal; return the seconds since power-on."""
+        end = time.monotonic() + seconds
+        while text not in "\n".join(self.terminal.lines()):
+            if time.monotonic() > end or not self.is_on:
+                self._keep_screen(f"{self.name}-failed")
+                shown = "\n".join(self.terminal.lines())
+                raise AssertionError(f"{self.name} does not show {text!r}, but\n{shown}")
+            time.sleep(0.1)
+        return self.seconds
+
+    def type(self, text: str) -> None:
+        """Type on the serial console."""
+        self._serial.send(text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys of the keyboard, by the names of QEMU (``ret``, ``down``, ``y``)."""
+        for key in keys:
+            codes = [{"type": "qcode", "data": one} for one in key.split("-")]
+            self._qmp("send-key", keys=codes)
+            time.sleep(0.15)
+
+    def screenshot(self, path: Path) -> Path:
+        """Write what is on the screen as PNG."""
+        self._qmp("screendump", filename=str(path), format="png")
+        return path
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        self._qmp("system_reset")
+
+    def _keep_screen(self, name: str) -> None:
+        with suppress(AssertionError, OSError):
+            self.screenshot(self.folder / f"{name}.png")
+
+    def _socket(self, kind: str) -> Path:
+        return self.folder / f"{self.name}.{kind}"
+
+    def _words(self) -> list[str]:
+        bios = self.firmware is Firmware.BIOS
+        options = ["q35", "smm=on"] if self.firmware is Firmware.SECURE else ["q35"]
+        if bios and not self.screen:
+            options.append("graphics=off")
+        words = [_PROGRAM, "-name", self.name, "-machine", ",".join(options), "-accel", "tcg"]
+        words += ["-cpu", _CPU, "-smp", str(self.cpus), "-m", str(self.memory)]
+        words += ["-display", "none", "-vga", "std", "-no-user-config", "-nodefaults"]
+        words += ["-device", "virtio-rng-pci"]
+        words += ["-chardev", f"socket,id=s0,path={self._socket('serial')},server=on,wait=on"]
+        words += ["-serial", "chardev:s0"]
+        words += ["-qmp", f"unix:{self._socket('qmp')},server=on,wait=off"]
+        words += ["-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"]
+        if self.http_boot:
+            words += ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]
+        if not bios:
+            words += self._flash()
+        first, last = (1, 10) if self.network_first else (10, 1)
+        if self._tap:
+            words += ["-netdev", f"tap,id=n0,ifname={self._tap},script=no,downscript=no"]
+            card = f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex={first}"
+            # QEMU's own ROM is iPXE. Without one, OVMF has its own client.
+            words += ["-device", card + (",romfile=" if self.plain_rom and not bios else "")]
+        if any(drive.usb for drive in self.drives):
+            words += ["-device", "qemu-xhci"]
+        for number, drive in enumerate(self.drives):
+            source = f"if=none,id=d{number},format=raw,file={drive.path},cache=unsafe"
+            kind = "usb-storage,removable=on" if drive.usb else "virtio-blk-pci"
+            index = 0 if drive.usb else last + number
+            device = f"{kind},drive=d{number},serial={drive.serial},bootindex={index}"
+            words += ["-drive", source, "-device", device]
+        return words
+
+    def _flash(self) -> list[str]:
+        """Return the words for OVMF, with variables that are this machine's own and stay."""
+        flash = FLASHES[self.firmware]
+        variables = self.folder / f"{self.name}.vars"
+        if not variables.exists():
+            shutil.copyfile(flash.variables, variables)
+        pflash = "if=pflash,format=raw,unit"
+        words = ["-drive", f"{pflash}=0,readonly=on,file={flash.code}"]
+        words += ["-drive", f"{pflash}=1,file={variables}"]
+        if self.firmware is Firmware.SECURE:
+            words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        return words
+
+
+class Terminal:
+    """The screen of a serial terminal, 80x24."""
+
+    def __init__(self) -> None:
+        self._screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self._screen)
+        self._lock = threading.Lock()
+
+    def feed(self, data: bytes) -> None:
+        """Show what came."""
+        with self._lock, suppress(Exception):  # firmware writes what no terminal understands
+            self._stream.feed(data)
+
+    def lines(self) -> list[str]:
+        """Return what stands on it."""
+        with self._lock:
+            return [line.rstrip() for line in self._screen.display]
+
+
+class Serial:
+    """The serial console: read all the time, into a log and a terminal."""
+
+    def __init__(self, path: Path, log: Path, terminal: Terminal) -> None:
+        self._socket = _connected(path)
+        self._terminal = terminal
+        self._log = log.open("ab", buffering=0)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def send(self, text: str) -> None:
+        """Type `text`, as slowly as an emulated UART takes it."""
+        for letter in text.encode():
+            self._socket.sendall(bytes([letter]))
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Let go of it; the other end has."""
+        self._thread.join(10)
+        self._socket.close()
+        self._log.close()
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            while data := self._socket.recv(65536):
+                self._log.write(data)
+                self._terminal.feed(data)
+
+
+class Qmp:
+    """QEMU's control socket. Source: docs/interop/qmp-spec.rst of QEMU."""
+
+    def __init__(self, path: Path, process: subprocess.Popen[bytes]) -> None:
+        self._socket = _connected(path, process)
+        self._file = self._socket.makefile("r")
+        self._lock = threading.Lock()
+        self.events: list[str] = []
+        self._file.readline()
+        self("qmp_capabilities")
+
+    def __call__(self, command: str, **arguments: Any) -> Any:
+        """Give an order and return its result."""
+        with self._lock:
+            order = {"execute": command, "arguments": arguments}
+            self._socket.sendall(json.dumps(order).encode() + b"\n")
+            while line := self._file.readline():
+                message = json.loads(line)
+                if "event" in message:
+                    self.events.append(message["event"])
+                    continue
+                assert "error" not in message, message
+                return message["return"]
+        raise AssertionError("QEMU has ended")
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+        self._socket.close()
+
+
+def _connected(path: Path, process: subprocess.Popen[bytes] | None = None) -> socket.socket:
+    end = time.monotonic() + 20
+    while True:
+        client = socket.socket(socket.AF_UNIX)
+        try:
+            client.connect(str(path))
+        except OSError:
+            client.close()
+            assert process is None or process.poll() is None, f"QEMU ended with {process.poll()}"
+            assert time.monotonic() < end, f"{path} does not answer"
+            time.sleep(0.05)
+        else:
+            return client
