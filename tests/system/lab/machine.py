@@ -59,6 +59,8 @@ class Machine:
         self.serial_log.write_bytes(b"")
         self._tap: str | None = None
         self._running: subprocess.Popen[bytes] | None = None
+        self._serial: Serial | None = None
+        self._qmp: Qmp | None = None
         self._began = 0.0
         self.terminal = Terminal()
 
@@ -82,8 +84,14 @@ class Machine:
             self._running = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._qmp = Qmp(self._socket("qmp"), self._running)
-        self._serial = Serial(self._socket("serial"), self.serial_log, self.terminal)
+        try:
+            # It waits for somebody on the serial console, so that not one letter is lost.
+            serial = _connected(self._socket("serial"), self._running)
+            self._serial = Serial(serial, self.serial_log, self.terminal)
+            self._qmp = Qmp(_connected(self._socket("qmp"), self._running))
+        except BaseException:
+            self.off()
+            raise
 
     def off(self) -> None:
         """Cut the power."""
@@ -92,8 +100,10 @@ class Machine:
         self._running.kill()
         self._running.wait(20)
         self._running = None
-        self._serial.close()
-        self._qmp.close()
+        for one in (self._serial, self._qmp):
+            if one:
+                one.close()
+        self._serial = self._qmp = None
         for kind in ("qmp", "serial"):
             self._socket(kind).unlink(missing_ok=True)
 
@@ -141,25 +151,38 @@ class Machine:
             time.sleep(0.1)
         return self.seconds
 
+    def goes_off(self, seconds: float) -> None:
+        """Wait until it has switched itself off."""
+        end = time.monotonic() + seconds
+        while self.is_on:
+            assert time.monotonic() < end, f"{self.name} does not switch itself off"
+            time.sleep(0.1)
+
     def type(self, text: str) -> None:
         """Type on the serial console."""
+        assert self._serial, "it is off"
         self._serial.send(text)
 
     def press(self, *keys: str) -> None:
         """Press keys of the keyboard, by the names of QEMU (``ret``, ``down``, ``y``)."""
         for key in keys:
             codes = [{"type": "qcode", "data": one} for one in key.split("-")]
-            self._qmp("send-key", keys=codes)
+            self.order("send-key", keys=codes)
             time.sleep(0.15)
 
     def screenshot(self, path: Path) -> Path:
         """Write what is on the screen as PNG."""
-        self._qmp("screendump", filename=str(path), format="png")
+        self.order("screendump", filename=str(path), format="png")
         return path
 
     def reset(self) -> None:
         """Press the reset button."""
-        self._qmp("system_reset")
+        self.order("system_reset")
+
+    def order(self, command: str, **arguments: Any) -> Any:
+        """Give QEMU an order."""
+        assert self._qmp, "it is off"
+        return self._qmp(command, **arguments)
 
     def _keep_screen(self, name: str) -> None:
         with suppress(AssertionError, OSError):
@@ -237,8 +260,8 @@ class Terminal:
 class Serial:
     """The serial console: read all the time, into a log and a terminal."""
 
-    def __init__(self, path: Path, log: Path, terminal: Terminal) -> None:
-        self._socket = _connected(path)
+    def __init__(self, line: socket.socket, log: Path, terminal: Terminal) -> None:
+        self._socket = line
         self._terminal = terminal
         self._log = log.open("ab", buffering=0)
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -266,8 +289,8 @@ class Serial:
 class Qmp:
     """QEMU's control socket. Source: docs/interop/qmp-spec.rst of QEMU."""
 
-    def __init__(self, path: Path, process: subprocess.Popen[bytes]) -> None:
-        self._socket = _connected(path, process)
+    def __init__(self, line: socket.socket) -> None:
+        self._socket = line
         self._file = self._socket.makefile("r")
         self._lock = threading.Lock()
         self.events: list[str] = []
@@ -294,7 +317,7 @@ class Qmp:
         self._socket.close()
 
 
-def _connected(path: Path, process: subprocess.Popen[bytes] | None = None) -> socket.socket:
+def _connected(path: Path, process: subprocess.Popen[bytes]) -> socket.socket:
     end = time.monotonic() + 20
     while True:
         client = socket.socket(socket.AF_UNIX)
@@ -302,7 +325,7 @@ def _connected(path: Path, process: subprocess.Popen[bytes] | None = None) -> so
             client.connect(str(path))
         except OSError:
             client.close()
-            assert process is None or process.poll() is None, f"QEMU ended with {process.poll()}"
+            assert process.poll() is None, f"QEMU ended with {process.poll()}"
             assert time.monotonic() < end, f"{path} does not answer"
             time.sleep(0.05)
         else:

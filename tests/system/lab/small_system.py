@@ -14,7 +14,18 @@ MIB = 1 << 20
 SIZE = 64 * MIB
 _CORE, _ESP = 1 * MIB, 2 * MIB
 _GRUB = Path("/usr/lib/grub")
-_MODULES = "part_gpt fat normal configfile linux echo serial terminal search search_label".split()
+_MODULES = [
+    "part_gpt",
+    "fat",
+    "normal",
+    "configfile",
+    "linux",
+    "echo",
+    "serial",
+    "terminal",
+    "search",
+    "search_label",
+]
 _EARLY = "search --label --set=root BTYSYSTEM\nset prefix=($root)/grub\n"
 _MENU = """\
 serial --unit=0 --speed=115200
@@ -74,7 +85,16 @@ def _files(work: Path, name: str, kernel: Path) -> None:
         ("x86_64-efi", "BOOTX64.EFI", []),
         ("i386-pc", "core.img", ["biosdisk"]),
     ):
-        words = ["-O", target, "-p", "/grub", "-c", work / "early.cfg", "-o", work / out]
+        words: list[str | Path] = [
+            "-O",
+            target,
+            "-p",
+            "/grub",
+            "-c",
+            work / "early.cfg",
+            "-o",
+            work / out,
+        ]
         _run("grub-mkimage", *words, *_MODULES, *more)
 
 

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path, PurePosixPath
 
 from bty_media.builder.mkosi import build_profile
-from bty_media.builder.newc import append_file
+from bty_media.builder.newc import append_files
 from bty_media.builder.outcome import debian_packages, place, version_of
 from bty_media.builder.request import Request
 from bty_media.builder.wheels import python_packages, stage
@@ -51,7 +51,7 @@ def build_pxe(request: Request) -> Path:
         for part in ("live.microcode", "live.initrd"):
             if (built / part).exists():
                 archive.write((built / part).read_bytes())
-        append_file(archive, root, PurePosixPath("live/root.squashfs"))
+        append_files(archive, {PurePosixPath("live/root.squashfs"): (root, 0o644)})
     return place(
         request,
         Kind.PXE,

@@ -1,0 +1,33 @@
+"""Labs for tests: networks, servers and machines, all of which are gone at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.lab.network import Lan
+from tests.system.lab.server import LabServer, lab_server
+from tests.system.lab.timings import Timings
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    """A network with a router."""
+    with Lan(tmp_path / "lan") as made:
+        made.build()
+        yield made
+
+
+@pytest.fixture
+def server(lan: Lan) -> Iterator[LabServer]:
+    """A server on that network, with proxy-DHCP."""
+    with lab_server(lan) as made:
+        yield made
+
+
+@pytest.fixture
+def timings(request: pytest.FixtureRequest) -> Timings:
+    """How long the steps of this test took."""
+    return Timings(request.node.name)
