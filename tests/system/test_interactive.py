@@ -33,7 +33,7 @@ def test_an_unknown_machine_gets_the_wizard_and_boots_what_was_flashed(
         box.shows("Onto which disk?", 60)
         box.type("\r")
         box.shows("Erase all of vda", 60)
-        box.type("y")
+        box.type("y\r")
         box.shows("should this machine start from its own disk?", 120)
         assert holds(disk, image)
         assert server.attempts(box.mac)[0]["state"] == "done"

@@ -13,7 +13,7 @@ from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import packed, put_images, small_system, stick_image
 from tests.system.lab.timings import Timings
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.loop, pytest.mark.timeout(600)]
 
 GIB = 1 << 30
 
@@ -42,7 +42,7 @@ def test_a_machine_without_network_is_flashed_from_the_stick(
         box.shows("Onto which disk?", 60)
         box.type("\r")
         box.shows("Erase all of vda", 60)
-        box.type("y")
+        box.type("y\r")
         box.shows("What now?", 120)
         timings.note("flashed", box.seconds)
         assert holds(disk, image)

@@ -17,7 +17,7 @@ OWN_DISK = """\
 iseq ${platform} efi && goto firmware ||
 sanboot --no-describe --drive 0x80 ||
 :firmware
-exit
+exit 1
 """
 
 
@@ -72,8 +72,8 @@ def test_flash(site: Site) -> None:
     ("how", "ends"),
     [
         ("auto", OWN_DISK),
-        ("exit", "exit\n"),
-        ("sanboot:0x81", "sanboot --no-describe --drive 0x81 || exit\n"),
+        ("exit", "exit 1\n"),
+        ("sanboot:0x81", "sanboot --no-describe --drive 0x81 || exit 1\n"),
     ],
 )
 def test_own_disk(site: Site, how: str, ends: str) -> None:
