@@ -46,8 +46,7 @@ def test_a_machine_without_network_is_flashed_from_the_stick(
         box.shows("What now?", 120)
         timings.note("flashed", box.seconds)
         assert holds(disk, image)
-        # Power off: the fifth of what can be chosen; then the stick is pulled out.
-        box.type("\x1b[B\x1b[B\r")
+        box.choose("Power off")
         box.goes_off(90)
         box.off()
         box.drives = [Drive(disk)]
@@ -65,7 +64,7 @@ def test_a_stick_fresh_from_dd_makes_room_for_images_at_its_first_start_alone(
     stick = grown(tmp_path)
     with Machine("box", tmp_path, Firmware.UEFI, [Drive(stick, "STICK", usb=True)]) as box:
         box.shows("There are no images in /var/lib/bty/images", 240)
-        box.type("\x1b[B\r")  # Shell
+        box.choose("Shell")
         box.wait(r"# $", 60)
         began = len(box.said)
         box.type(
@@ -78,7 +77,7 @@ def test_a_stick_fresh_from_dd_makes_room_for_images_at_its_first_start_alone(
         box.on()
         box.shows("There are no images in /var/lib/bty/images", 240)
         began = len(box.said)
-        box.type("\x1b[B\r")
+        box.choose("Shell")
         box.wait(r"# $", 60, after=began)
         box.type("ls /var/lib/bty/images; journalctl -u bty-images-partition -o cat\r")
         box.wait("kept", 60, after=began)

@@ -163,6 +163,18 @@ class Machine:
         assert self._serial, "it is off"
         self._serial.send(text)
 
+    def choose(self, text: str, seconds: float = 60) -> None:
+        """Point at the row with `text` in the wizard's menu on the serial console, and take it."""
+        self.shows(text, seconds)
+        for _ in range(20):
+            pointed = [line for line in self.terminal.lines() if line.startswith(" >")]
+            if pointed and text in pointed[0]:
+                self.type("\r")
+                return
+            self.type("\x1b[B")
+            time.sleep(1)
+        raise AssertionError(f"nothing to choose with {text!r}: {self.terminal.lines()}")
+
     def press(self, *keys: str) -> None:
         """Press keys of the keyboard, by the names of QEMU (``ret``, ``down``, ``y``)."""
         for key in keys:

@@ -16,7 +16,6 @@ from bty_core.errors import CommandFailed, ProgramMissing
 
 # Debian's package for each program that bty calls, so that a message can name it.
 PACKAGES = {
-    "addpart": "util-linux",
     "apt-get": "apt",
     "blkid": "util-linux",
     "dnsmasq": "dnsmasq-base",

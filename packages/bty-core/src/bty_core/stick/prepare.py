@@ -7,17 +7,18 @@ filesystem, which makes it one, comes last.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bty_core import proc
 from bty_core.errors import CommandFailed, WriteFailed
-from bty_core.flash.kernel import device_size
+from bty_core.flash.kernel import add_partition, device_size
 from bty_core.stick.errors import StickOccupied
 from bty_core.stick.layout import IMAGES_NAME, IMAGES_TYPE, Layout, read_layout
 from bty_core.values import MIB
@@ -53,7 +54,7 @@ def prepare(disk: Path) -> Prepared:
                 _clear(handle, layout)
             _make_partition(layout)
             os.fsync(handle)
-    _show_partition(layout)
+        _show_partition(handle, layout)
     holds = _probe(layout.node)
     if holds.get("TYPE") == "exfat":
         return _prepared(layout, made_filesystem=False)
@@ -115,13 +116,15 @@ def _make_partition(layout: Layout) -> None:
     proc.run([*append, str(layout.disk)], timeout=_TIMEOUT, stdin=entry.encode())
 
 
-def _show_partition(layout: Layout) -> None:
+def _show_partition(handle: int, layout: Layout) -> None:
     """Have the kernel know the partition, and wait for its device."""
     known = Path("/sys/class/block", layout.node.name)
     if not known.exists():
-        words = [str(layout.number), str(layout.offset // 512), str(layout.size // 512)]
-        with suppress(CommandFailed):  # somebody else was faster
-            proc.run(["addpart", layout.disk, *words], timeout=_TIMEOUT)
+        try:
+            add_partition(handle, layout.number, layout.offset, layout.size)
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # somebody else was faster
+                raise
     until = time.monotonic() + _PATIENCE
     while not (known.exists() and layout.node.is_block_device()):
         if time.monotonic() > until:
