@@ -15,7 +15,6 @@ from bty_agent.render.envelope import envelope, plan_wire
 from bty_agent.render.outcome import outcome
 from bty_agent.render.plan import INDENT, plan_lines
 from bty_agent.render.progress import watcher
-from bty_agent.render.words import plain
 from bty_core.disks.model import Kind
 from bty_core.errors import BtyError, Cancelled, InvalidValue, NeedsRoot, Refusals
 from bty_core.events import Emit, Failed
@@ -25,6 +24,7 @@ from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
 from bty_core.machine.efi import entry_refusals
 from bty_core.proc import find as find_program
+from bty_core.program.console import plain
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bty_agent.render.words import plain
 from bty_core.events import Done
 from bty_core.flash.plan import FlashPlan
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 

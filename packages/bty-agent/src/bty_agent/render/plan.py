@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bty_agent.render.words import contents, disk_facts, plain
+from bty_agent.render.words import contents, disk_facts
 from bty_core.disks.model import Kind
 from bty_core.flash.plan import FlashPlan
 from bty_core.images.inspect import Image
 from bty_core.images.table import ImageTable
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 INDENT = 9  # columns of the word in front
