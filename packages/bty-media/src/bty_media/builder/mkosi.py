@@ -15,7 +15,9 @@ from bty_media.builder.request import DEFINITIONS, KERNELS, Request
 from bty_media.errors import BuildFailed
 
 _HOURS = 2 * 3600.0
-_STEP = re.compile(r"^(?:\x1b\[[0-9;]*m)*‣ {2}(?:\x1b\[[0-9;]*m)*(?P<step>\S.*?)(?:\x1b\[[0-9;]*m)*$")
+_STEP = re.compile(
+    r"^(?:\x1b\[[0-9;]*m)*‣ {2}(?:\x1b\[[0-9;]*m)*(?P<step>\S.*?)(?:\x1b\[[0-9;]*m)*$"
+)
 _SEED = "b7b00701-0000-4000-8000-000000000001"
 _SHOWN_AT_THE_END = 12  # lines of the log that a failure repeats
 

@@ -82,9 +82,7 @@ def _install(request: Request, packages: Sequence[str], site: Path) -> None:
     for platform in _PLATFORMS:
         words += ["--platform", f"{platform}_x86_64"]
     wanted = [f"{package}=={__version__}" for package in packages]
-    run(
-        [*pip, "install", "--no-compile", "--target", str(site), *words, *wanted], timeout=_TIMEOUT
-    )
+    run([*pip, "install", "--no-compile", "--target", str(site), *words, *wanted], timeout=_TIMEOUT)
 
 
 def _programs(tree: Path, site: Path) -> None:

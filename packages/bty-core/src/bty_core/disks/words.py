@@ -1,4 +1,4 @@
-"""How bty says things to people: the same words in tables, plans and the last line."""
+"""Disks in words: the same ones in tables, plans, questions and screens."""
 
 from __future__ import annotations
 
