@@ -14,6 +14,8 @@ import bty_agent.wizard.cli
 import bty_web.cli
 import bty_web.exits
 from bty_agent.cli import DEFAULT_IMAGE_ROOT, SELECTORS
+from bty_core.program.exits import Meanings
+from bty_core.program.parser import commands_of
 from bty_web.settings import DECLARED, FILE, PREFIX
 
 _GLUE = "\0"
@@ -126,13 +128,13 @@ It does flash: only the reboot and the clock are left out.
 def commands() -> str:
     """Return the page of `bty`: all commands, options, selectors and exit codes."""
     parser = bty_agent.cli.build_parser()
-    below = bty_agent.cli.commands_of(parser)
+    below = commands_of(parser)
     parts = _head("bty", parser, below, _ABOUT)
     parts += ["## Selectors", "", "```text", SELECTORS.rstrip(), "```", ""]
     parts += ["## Environment", "", "BTY_IMAGE_ROOT"]
     parts += [f": The folder of `bty images`, `{DEFAULT_IMAGE_ROOT}` where it is not set.", ""]
     parts += ["NO_COLOR", ": When it is set and not empty, nothing is coloured.", ""]
-    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _EXAMPLES)])
+    return "\n".join([*parts, *_tail(bty_agent.exits.MEANINGS, _EXAMPLES)])
 
 
 def flash_on_boot() -> str:
@@ -143,7 +145,7 @@ def flash_on_boot() -> str:
     parts += ["", "## Description", "", str(parser.description), "", _ON_BOOT_ABOUT]
     parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
     parts += ["## Files", "", _ON_BOOT_FILES]
-    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _ON_BOOT_EXAMPLES)])
+    return "\n".join([*parts, *_tail(bty_agent.exits.MEANINGS, _ON_BOOT_EXAMPLES)])
 
 
 _IMAGES_PARTITION_ABOUT = """\
@@ -169,7 +171,7 @@ def images_partition() -> str:
     parts += [f"    {line}" for line in _usage(parser)]
     parts += ["", "## Description", "", str(parser.description), "", _IMAGES_PARTITION_ABOUT]
     parts += [f"## Options of {parser.prog} itself", "", *_options(parser)]
-    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _IMAGES_PARTITION_EXAMPLES)])
+    return "\n".join([*parts, *_tail(bty_agent.exits.MEANINGS, _IMAGES_PARTITION_EXAMPLES)])
 
 
 _TUI_ABOUT = """\
@@ -223,19 +225,19 @@ def wizard() -> str:
     parts += ["## Options of bty-tui itself", "", *_options(parser)]
     parts += ["## Keys", "", "```text", bty_agent.wizard.cli.KEYS.rstrip(), "```", ""]
     parts += ["## Environment", "", _TUI_ENVIRONMENT]
-    return "\n".join([*parts, *_tail(bty_agent.exits.Exit, _TUI_EXAMPLES)])
+    return "\n".join([*parts, *_tail(bty_agent.exits.MEANINGS, _TUI_EXAMPLES)])
 
 
 def web_commands() -> str:
     """Return the page of `bty-web`: all commands, options, settings and exit codes."""
     parser = bty_web.cli.build_parser()
-    parts = _head("bty-web", parser, bty_web.cli.commands_of(parser), _WEB_ABOUT)
+    parts = _head("bty-web", parser, commands_of(parser), _WEB_ABOUT)
     parts += ["## Settings", "", *wrap(_SETTINGS, 110), ""]
     for name, declared in DECLARED.items():
         page = "" if declared["page"] else " Not on the Settings page."
         parts += [f"`{PREFIX}{name.upper()}`, `{name}`", f": {declared['help']}{page}", ""]
     parts += ["`BTY_CONFIG`", f": Another file than `{FILE}`.", ""]
-    return "\n".join([*parts, *_tail(bty_web.exits.Exit, _WEB_EXAMPLES)])
+    return "\n".join([*parts, *_tail(bty_web.exits.MEANINGS, _WEB_EXAMPLES)])
 
 
 _SETTINGS = (
@@ -259,8 +261,8 @@ def _head(
     return [*parts, f"## Options of {program} itself", "", *_options(parser)]
 
 
-def _tail(exits: type[bty_agent.exits.Exit] | type[bty_web.exits.Exit], examples: str) -> list[str]:
-    rows = [f"| {int(code)} | {code.meaning} |" for code in exits]
+def _tail(meanings: Meanings, examples: str) -> list[str]:
+    rows = [f"| {int(code)} | {meaning} |" for code, meaning in meanings.items()]
     head = ["## Exit codes", "", "| code | meaning |", "|---|---|"]
     return [*head, *rows, "", "## Examples", "", examples]
 

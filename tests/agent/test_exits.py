@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from bty_agent import host
-from bty_agent.cli import build_parser, commands_of
+from bty_agent.cli import build_parser
 from bty_agent.commands import command, disks
-from bty_agent.exits import Exit, exit_for
+from bty_agent.exits import MEANINGS, Exit, exit_for
 from bty_core import errors
 from bty_core.disks.lsblk import parse
 from bty_core.disks.sysfs import KernelFacts
+from bty_core.program.parser import commands_of
 from bty_core.values import MIB
 from bty_core.wire.fields import InvalidField
 from tests.agent.running import bty, lines, small_image
@@ -40,6 +41,8 @@ TABLE = {
     "disk-read-only": 5,
     "disk-too-small": 5,
     "no-boot-entry": 5,
+    "not-a-stick": 5,
+    "stick-occupied": 5,
     "disk-changed": 5,
     "sector-size": 5,
     "invalid-field": 2,
@@ -68,7 +71,8 @@ def test_every_failure_has_the_exit_code_of_the_table() -> None:
 
 def test_every_exit_code_has_a_meaning() -> None:
     assert {int(code) for code in Exit} == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130}
-    assert all(code.meaning for code in Exit)
+    assert list(MEANINGS) == list(Exit)
+    assert all(MEANINGS.values())
 
 
 @pytest.fixture

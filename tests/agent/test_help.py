@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bty_agent.cli import build_parser, commands_of
+from bty_agent.cli import build_parser
 from bty_agent.exits import Exit
+from bty_core.program.parser import commands_of
 from tests.agent.running import bty, lines
 
 COMMANDS = list(commands_of(build_parser()))

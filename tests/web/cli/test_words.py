@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from bty_core.program.parser import commands_of
 from bty_web import __version__
-from bty_web.cli import SCOPES, build_parser, commands_of
+from bty_web.cli import SCOPES, build_parser
 from bty_web.commands import command
 from bty_web.exits import Exit
 from bty_web.models.words import Scope

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 from typing import NoReturn
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.main import main
+from bty_core.program.start import run_program
 
 
 def run() -> None:
@@ -20,29 +18,7 @@ def run() -> None:
 
 def run_main(program: Callable[[Sequence[str], Console], Exit]) -> NoReturn:
     """Run a program of this package on the words and streams of this process; leave with its exit code."""
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A name that the locale cannot spell is no reason to fail.
-            stream.reconfigure(errors="backslashreplace")
-    code = program(sys.argv[1:], Console())
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            # Nobody reads it any more; Python would try again at the end, and make that the exit code.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    raise SystemExit(code)
-
-
-def _open_what_is_closed() -> None:
-    """Give a standard stream that the caller closed its number back, so that no disk is opened under it."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
-                os.dup2(null, number)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    run_program(lambda argv: program(argv, Console()))
 
 
 if __name__ == "__main__":

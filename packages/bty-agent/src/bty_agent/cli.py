@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
-from difflib import get_close_matches
-from itertools import takewhile
 from pathlib import Path
-from textwrap import wrap
-from typing import NoReturn
 
 from bty_agent import __version__
-from bty_agent.exits import Exit
+from bty_agent.exits import Exit, exit_codes
 from bty_core.disks.select import Selector
 from bty_core.errors import InvalidValue
 from bty_core.images.decode import MAX_WINDOW
+from bty_core.program.parser import Parser, add_command, add_commands, program_parser
 from bty_core.values import Digest, parse_size, size_text
 
 # What a shell may offer for an argument.
@@ -34,14 +30,6 @@ _ALWAYS = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.INTERRUPTED)
 _OF_IMAGE = (_PROGRAM, Exit.REFUSED, Exit.INTEGRITY, Exit.UNREACHABLE)
 _OF_DISK = (*_OF_IMAGE, Exit.NEEDS_ROOT)
 _OF_FLASH = (Exit.NEEDS_ROOT, Exit.WRITE_FAILED)
-
-# What argparse says, whose quotes differ from one Python to the next.
-_CHOICE = re.compile(
-    r"argument (?P<name>\S+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.*)\)"
-)
-_MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
-_EXCLUDED = re.compile(r"argument (?P<name>\S+): not allowed with argument (?P<other>\S+)")
-_NO_VALUE = re.compile(r"argument (?P<name>\S+): expected one argument")
 
 SELECTORS = """\
 A disk is named by its path, or found by conditions with commas
@@ -64,51 +52,22 @@ and is a regular file that takes the place of a disk.
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that raises what it has to say, as everything else in bty does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidValue(_sentence(message), hint=f"{self.prog} --help lists what there is")
-
-
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help that is never wider than 80 columns."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=80)
-        # The names of commands are indented once more than argparse reckons with.
-        self._action_max_length = 14
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of ``bty``."""
-    parser = Parser(
-        prog="bty",
-        description="Put an OS image onto a disk, verified.",
-        epilog=exit_codes(*Exit) + "\n\n'bty COMMAND --help' tells more of a command.",
-        formatter_class=Formatter,
-        allow_abbrev=False,
+    parser = program_parser(
+        "bty",
+        __version__,
+        "Put an OS image onto a disk, verified.",
+        exit_codes(*Exit) + "\n\n'bty COMMAND --help' tells more of a command.",
     )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"bty {__version__}",
-        help="show the version and exit",
-    )
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands = add_commands(parser)
 
     def command(
         name: str, summary: str, codes: Sequence[Exit] = (), epilog: str = ""
     ) -> argparse.ArgumentParser:
         known = [code for code in Exit if code in {*_ALWAYS, *codes}]
-        return commands.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog="\n".join(filter(None, [epilog, exit_codes(*known)])),
-            formatter_class=Formatter,
-            allow_abbrev=False,
-        )
+        told = "\n".join(filter(None, [epilog, exit_codes(*known)]))
+        return add_command(commands, name, summary, told)
 
     _declare_disks(command("disks", "list the disks and say which may be written", [_PROGRAM]))
     _declare_images(command("images", "list the images of a folder", [Exit.UNREACHABLE]))
@@ -122,65 +81,6 @@ def build_parser() -> argparse.ArgumentParser:
     _declare_inventory(command("inventory", "show what this machine is and has", [_PROGRAM]))
     _declare_completion(command("completion", "print the completion script for a shell"))
     return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the words of a command line; raise `InvalidValue` for what makes no sense.
-
-    Prints help or version, and raises `SystemExit`, where they are asked for.
-    """
-    parser = build_parser()
-    asked = commands_of(parser).get(argv[0], parser) if argv else parser
-    refuse_unknown_options(asked, argv)
-    arguments, left = parser.parse_known_args(argv)
-    if left:
-        asked.error(f"unknown {'option' if left[0].startswith('-') else 'argument'} '{left[0]}'")
-    if arguments.command is None:
-        parser.error("the command is missing")
-    return arguments
-
-
-def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each command, by name."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
-
-
-def refuse_unknown_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
-    """Name a mistyped option before argparse says that the right one is missing."""
-    known = [name for action in parser._actions for name in action.option_strings]
-    for word in takewhile(lambda word: word != "--", argv):
-        name = word.partition("=")[0]
-        if name.startswith("--") and name not in known:
-            close = get_close_matches(name, known, n=1)
-            parser.error(f"unknown option '{name}'" + (f": is {close[0]} meant?" if close else ""))
-
-
-def _sentence(message: str) -> str:
-    """Return what argparse says of a mistake in the words of bty, the same on each Python."""
-    if found := _CHOICE.fullmatch(message):
-        choices = found["choices"].replace("'", "")
-        if found["name"] == "COMMAND":
-            return f"there is no command '{found['value']}': choose one of {choices}"
-        return f"{found['name']} cannot be '{found['value']}': choose one of {choices}"
-    if found := _MISSING.fullmatch(message):
-        words = found["names"].split(", ")
-        return f"{' and '.join(words)} {'are' if len(words) > 1 else 'is'} missing"
-    if found := _EXCLUDED.fullmatch(message):
-        return f"{found['other']} and {found['name']} exclude each other"
-    if found := _NO_VALUE.fullmatch(message):
-        return f"{found['name']} needs a value"
-    return message
-
-
-def exit_codes(*codes: Exit) -> str:
-    """Return exit codes and what they mean, in 80 columns."""
-    lines = ["exit codes:"]
-    for code in codes:
-        lines += wrap(f"{code:>5}  {code.meaning}", 79, subsequent_indent=" " * 7)
-    return "\n".join(lines)
 
 
 def _declare_disks(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, TextIO
 
-from bty_agent.render.words import plain
+from bty_core.program.console import shown
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -66,7 +66,7 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write lines of data, as they are."""
-        print(_shown(text), file=self.stdout, flush=True)
+        print(shown(text), file=self.stdout, flush=True)
 
     def page(self, text: str, *, indent: int = 0) -> None:
         """Write lines for people to standard output, wrapped on a terminal."""
@@ -74,7 +74,7 @@ class Console:
 
     def ask(self, question: str) -> str:
         """Ask, and return the answer as typed; empty at the end of the input."""
-        print(_shown(question), end=" ", file=self.stderr, flush=True)
+        print(shown(question), end=" ", file=self.stderr, flush=True)
         try:
             answer = self.stdin.readline()
         except UnicodeDecodeError:
@@ -115,7 +115,7 @@ class Console:
     def _wrapped(self, text: str, stream: TextIO, indent: int) -> str:
         """Return `text` in the width of a terminal, not broken inside words; elsewhere a line stays a line."""
         if not stream.isatty():
-            return _shown(text)
+            return shown(text)
         width = self._rich(stream).width
         wrapper = TextWrapper(
             width=max(width, indent + 20),
@@ -123,7 +123,7 @@ class Console:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        return "\n".join(wrapper.fill(line) for line in _shown(text).split("\n"))
+        return "\n".join(wrapper.fill(line) for line in shown(text).split("\n"))
 
     def _rich(self, stream: TextIO) -> RichConsole:
         from rich.console import Console as RichConsole  # not for programs, which see no bars
@@ -135,9 +135,3 @@ class Console:
         return RichConsole(
             file=stream, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False
         )
-
-
-def _shown(text: str) -> str:
-    """Return `text` without what a terminal would obey, its lines and tabs kept."""
-    lines = ("\t".join(map(plain, line.split("\t"))) for line in text.split("\n"))
-    return "\n".join(lines)

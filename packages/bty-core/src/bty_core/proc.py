@@ -16,18 +16,25 @@ from bty_core.errors import CommandFailed, ProgramMissing
 
 # Debian's package for each program that bty calls, so that a message can name it.
 PACKAGES = {
+    "/usr/lib/apt/apt-helper": "apt",
     "apt-get": "apt",
     "blkid": "util-linux",
+    "delpart": "util-linux",
     "dnsmasq": "dnsmasq-base",
+    "dpkg-deb": "dpkg",
     "efibootmgr": "efibootmgr",
     "fsck.exfat": "exfatprogs",
     "ip": "iproute2",
+    "losetup": "mount",
     "lsblk": "util-linux",
     "mdir": "mtools",
     "mkfs.exfat": "exfatprogs",
+    "mount.exfat-fuse": "exfat-fuse",
     "qemu-nbd": "qemu-utils",
     "setpriv": "util-linux",
     "sfdisk": "fdisk",
+    "umount": "mount",
+    "unshare": "util-linux",
 }
 
 

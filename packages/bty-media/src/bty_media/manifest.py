@@ -12,13 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from bty_core.errors import ImageCorrupt, ImageUnavailable
+from bty_core.errors import ImageUnavailable, InvalidValue
 from bty_core.values import Digest
 from bty_core.wire.fields import Fields, InvalidField
+from bty_media.errors import BuildDamaged
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 _SCHEMA = "1"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Kind(StrEnum):
@@ -58,6 +60,11 @@ class Manifest:
     python_packages: Sequence[tuple[str, str]] = ()
     boot: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(one.size for one in self.files.values())
+
     def wire(self) -> dict[str, Any]:
         """Return the manifest as JSON values."""
         return {
@@ -65,7 +72,7 @@ class Manifest:
             "kind": self.kind.value,
             "version": self.version,
             "bty_version": self.bty_version,
-            "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created": self.created.strftime(_TIME),
             "arch": self.arch,
             "kernel_version": self.kernel_version,
             **self.boot,
@@ -88,16 +95,12 @@ class Manifest:
                 raise InvalidField("files", f"'{name}' is no name of a file beside the manifest")
             one = files.fields(name)
             found[name] = File(Digest.parse(one.text("sha256")).hex, one.integer("size"))
-        kind = given.text("kind")
-        if kind not in Kind.__members__.values():
-            raise InvalidField("kind", f"'{kind}' is none of {', '.join(Kind)}")
+        kind = given.choice("kind", Kind)
         return cls(
-            kind=Kind(kind),
+            kind=kind,
             version=given.text("version"),
             bty_version=given.text("bty_version"),
-            created=datetime.strptime(given.text("created"), "%Y-%m-%dT%H:%M:%SZ").replace(
-                tzinfo=UTC
-            ),
+            created=_time(given.text("created")),
             arch=given.text("arch"),
             kernel_version=given.text("kernel_version"),
             files=found,
@@ -106,7 +109,7 @@ class Manifest:
             boot={
                 name: given.text(name, most=1500)
                 for name in ("kernel", "initrd", "cmdline")
-                if kind == Kind.PXE
+                if kind is Kind.PXE
             },
         )
 
@@ -114,11 +117,11 @@ class Manifest:
 def read(folder: Path) -> Manifest:
     """Return the manifest of the build in `folder`.
 
-    Raises `ImageUnavailable` where there is none, `ImageCorrupt` where it cannot be understood.
+    Raises `ImageUnavailable` where there is none, `BuildDamaged` where it cannot be understood.
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes()
     except OSError as error:
         raise ImageUnavailable(
             f"{folder} holds no build: {path.name}: {(error.strerror or str(error)).lower()}",
@@ -126,10 +129,10 @@ def read(folder: Path) -> Manifest:
         ) from error
     try:
         return Manifest.from_wire(json.loads(text))
-    except ValueError as error:
-        raise ImageCorrupt(f"{path} is no valid JSON", hint="build it again") from error
-    except InvalidField as error:
-        raise ImageCorrupt(f"{path}: {error.message}", hint="build it again") from error
+    except (ValueError, RecursionError) as error:
+        raise BuildDamaged(f"{path} is no valid JSON", hint="build it again") from error
+    except InvalidValue as error:
+        raise BuildDamaged(f"{path}: {error.message}", hint="build it again") from error
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -139,6 +142,13 @@ def write(folder: Path, manifest: Manifest) -> None:
     sums[MANIFEST] = hashlib.sha256(text.encode()).hexdigest()
     _put(folder / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
     _put(folder / MANIFEST, text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidField("created", f"'created': '{text}' is no time in UTC") from error
 
 
 def _put(path: Path, text: str) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import wrap
-from typing import NoReturn
 
 from bty_core.errors import InvalidValue
+from bty_core.program.exits import exit_codes
+from bty_core.program.parser import Parser, add_command, add_commands, program_parser
 from bty_core.values import Digest
 from bty_web import __version__
-from bty_web.exits import Exit
+from bty_web.exits import MEANINGS, Exit
 from bty_web.settings import DECLARED, Bind
 
 SCOPES = ("read", "operate", "admin")  # of `models.words.Scope`, which would load the database
@@ -21,108 +19,20 @@ SCOPES = ("read", "operate", "admin")  # of `models.words.Scope`, which would lo
 _ALWAYS = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.REFUSED, Exit.UNREACHABLE, Exit.INTERRUPTED)
 _WRITES = (Exit.WRITE_FAILED,)
 
-# What argparse says, whose quotes differ from one Python to the next.
-_CHOICE = re.compile(
-    r"argument (?P<name>\S+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.*)\)"
-)
-_MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
-_NO_VALUE = re.compile(r"argument (?P<name>\S+): expected one argument")
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises what it has to say, as everything else in bty does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidValue(_sentence(message), hint=f"{self.prog} --help lists what there is")
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help that is never wider than 80 columns."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=80)
-        self._action_max_length = 14
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of ``bty-web``."""
-    parser = _Parser(
-        prog="bty-web",
-        description="Serve images and boot decisions to the machines of a room, and pages to people.",
-        epilog=_exit_codes(*Exit) + "\n\n'bty-web COMMAND --help' tells more of a command.",
-        formatter_class=_Formatter,
-        allow_abbrev=False,
+    parser = program_parser(
+        "bty-web",
+        __version__,
+        "Serve images and boot decisions to the machines of a room, and pages to people.",
+        exit_codes(MEANINGS) + "\n\n'bty-web COMMAND --help' tells more of a command.",
     )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"bty-web {__version__}",
-        help="show the version and exit",
-    )
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands = add_commands(parser)
     for name, (summary, declare, codes) in _COMMANDS.items():
-        known = [code for code in Exit if code in {*_ALWAYS, *codes}]
-        declare(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=summary[0].upper() + summary[1:] + ".",
-                epilog=_exit_codes(*known),
-                formatter_class=_Formatter,
-                allow_abbrev=False,
-            )
-        )
+        known = [code for code in MEANINGS if code in {*_ALWAYS, *codes}]
+        declare(add_command(commands, name, summary, exit_codes(MEANINGS, known)))
     return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the words of a command line; raise `InvalidValue` for what makes no sense.
-
-    Prints help or version, and raises `SystemExit`, where they are asked for.
-    """
-    parser = build_parser()
-    asked = commands_of(parser).get(argv[0], parser) if argv else parser
-    known = [name for action in asked._actions for name in action.option_strings]
-    arguments, left = parser.parse_known_args(argv)
-    if left:
-        kind = "option" if left[0].startswith("-") else "argument"
-        close = get_close_matches(left[0].partition("=")[0], known, n=1)
-        meant = f": is {close[0]} meant?" if close and kind == "option" else ""
-        asked.error(f"unknown {kind} '{left[0]}'{meant}")
-    if arguments.command is None:
-        parser.error("the command is missing")
-    return arguments
-
-
-def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each command, by name."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
-
-
-def _sentence(message: str) -> str:
-    """Return what argparse says of a mistake in the words of bty, the same on each Python."""
-    if found := _CHOICE.fullmatch(message):
-        choices = found["choices"].replace("'", "")
-        if found["name"] == "COMMAND":
-            return f"there is no command '{found['value']}': choose one of {choices}"
-        return f"{found['name']} cannot be '{found['value']}': choose one of {choices}"
-    if found := _MISSING.fullmatch(message):
-        words = found["names"].split(", ")
-        return f"{' and '.join(words)} {'are' if len(words) > 1 else 'is'} missing"
-    if found := _NO_VALUE.fullmatch(message):
-        return f"{found['name']} needs a value"
-    return message
-
-
-def _exit_codes(*codes: Exit) -> str:
-    """Return exit codes and what they mean, in 80 columns."""
-    lines = ["exit codes:"]
-    for code in codes:
-        lines += wrap(f"{code:>5}  {code.meaning}", 79, subsequent_indent=" " * 7)
-    return "\n".join(lines)
 
 
 def _declare_serve(parser: argparse.ArgumentParser) -> None:

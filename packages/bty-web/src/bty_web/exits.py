@@ -1,34 +1,15 @@
-"""The exit codes of ``bty-web``, the same numbers as those of ``bty``, and which failure gets which."""
+"""What the exit codes mean to a script that runs ``bty-web``, and which failures of a server get which."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
-from bty_core import errors
+from bty_core.errors import BtyError
+from bty_core.program import exits
+from bty_core.program.exits import Exit
 from bty_web.errors import BackupBroken, BrokenSetting, DatabaseBroken, NoRoom, NotFound
 
+__all__ = ["MEANINGS", "Exit", "exit_for"]
 
-class Exit(IntEnum):
-    """How a command ended."""
-
-    DONE = 0
-    BUG = 1
-    USAGE = 2
-    NEEDS_ROOT = 3
-    PROGRAM_MISSING = 4
-    REFUSED = 5
-    INTEGRITY = 6
-    UNREACHABLE = 7
-    WRITE_FAILED = 8
-    INTERRUPTED = 130
-
-    @property
-    def meaning(self) -> str:
-        """What it tells a script."""
-        return _MEANINGS[self]
-
-
-_MEANINGS = {
+MEANINGS = {
     Exit.DONE: "done",
     Exit.BUG: "a bug in bty, or something unforeseen",
     Exit.USAGE: "the command was not understood, or a value in it cannot be",
@@ -41,16 +22,8 @@ _MEANINGS = {
     Exit.INTERRUPTED: "interrupted",
 }
 
-# By family; a subclass that is not listed ends like its parent.
-BY_ERROR: dict[type[errors.BtyError], Exit] = {
-    errors.InvalidValue: Exit.USAGE,
-    errors.NeedsRoot: Exit.NEEDS_ROOT,
-    errors.ProgramMissing: Exit.PROGRAM_MISSING,
-    errors.Refused: Exit.REFUSED,
-    errors.ImageCorrupt: Exit.INTEGRITY,
-    errors.ImageUnavailable: Exit.UNREACHABLE,
-    errors.WriteFailed: Exit.WRITE_FAILED,
-    errors.Cancelled: Exit.INTERRUPTED,
+BY_ERROR = {
+    **exits.BY_ERROR,
     BackupBroken: Exit.INTEGRITY,
     BrokenSetting: Exit.REFUSED,
     DatabaseBroken: Exit.UNREACHABLE,
@@ -59,6 +32,6 @@ BY_ERROR: dict[type[errors.BtyError], Exit] = {
 }
 
 
-def exit_for(error: errors.BtyError) -> Exit:
+def exit_for(error: BtyError) -> Exit:
     """Return the exit code of a failure."""
-    return next((BY_ERROR[kind] for kind in type(error).__mro__ if kind in BY_ERROR), Exit.BUG)
+    return exits.exit_for(error, BY_ERROR)

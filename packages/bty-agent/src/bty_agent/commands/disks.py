@@ -8,9 +8,10 @@ from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.pretend.options import chosen_host
 from bty_agent.render.disks import disk_lines
-from bty_agent.render.envelope import disk_wire, envelope
+from bty_agent.render.envelope import disk_wire
 from bty_agent.render.tables import DETAIL
 from bty_core.disks.model import Kind
+from bty_core.program.envelope import envelope
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

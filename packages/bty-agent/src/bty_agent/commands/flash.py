@@ -11,20 +11,20 @@ from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.host import Host
 from bty_agent.pretend.options import chosen_host
-from bty_agent.render.envelope import envelope, plan_wire
-from bty_agent.render.outcome import outcome
-from bty_agent.render.plan import INDENT, plan_lines
+from bty_agent.render.envelope import plan_wire
 from bty_agent.render.progress import watcher
-from bty_agent.render.words import plain
 from bty_core.disks.model import Kind
 from bty_core.errors import BtyError, Cancelled, InvalidValue, NeedsRoot, Refusals
 from bty_core.events import Emit, Failed
 from bty_core.flash.plan import FlashOptions, FlashPlan, refusals, warnings
+from bty_core.flash.words import INDENT, outcome, plan_lines
 from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
 from bty_core.machine.efi import entry_refusals
 from bty_core.proc import find as find_program
+from bty_core.program.console import plain
+from bty_core.program.envelope import envelope
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bty_agent.console import Console
 from bty_agent.exits import Exit
-from bty_agent.render.envelope import envelope
 from bty_agent.render.tables import DETAIL, ImageRow, image_lines
 from bty_core.errors import BtyError
 from bty_core.images.catalog import read_catalog
 from bty_core.images.file import FileSource
 from bty_core.images.inspect import inspect
+from bty_core.program.envelope import envelope
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

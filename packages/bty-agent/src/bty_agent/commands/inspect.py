@@ -8,13 +8,14 @@ from typing import Any
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.bars import reading
-from bty_agent.render.envelope import envelope, table_wire
+from bty_agent.render.envelope import table_wire
 from bty_agent.render.tables import facts, image_facts
 from bty_core.errors import DigestMismatch
 from bty_core.flash.compare import Measured, measure
 from bty_core.images.digest import KnownDigest, known_digest
 from bty_core.images.inspect import Image, inspect
 from bty_core.images.locate import locate
+from bty_core.program.envelope import envelope
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

@@ -9,9 +9,9 @@ from bty_agent.exits import Exit
 from bty_agent.pretend.mask import masked
 from bty_agent.pretend.options import chosen_host
 from bty_agent.pretend.write import machine_text
-from bty_agent.render.envelope import envelope
 from bty_agent.render.tables import facts, inventory_facts
 from bty_core.errors import InvalidValue
+from bty_core.program.envelope import envelope
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

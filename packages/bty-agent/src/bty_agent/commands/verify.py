@@ -7,12 +7,12 @@ import argparse
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.render.bars import reading
-from bty_agent.render.envelope import envelope
 from bty_core.disks.find import find_disk
 from bty_core.errors import BtyError
 from bty_core.flash.compare import compare
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
+from bty_core.program.envelope import envelope
 from bty_core.values import size_text
 
 

@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.text import Text
 
 from bty_agent.console import Console
-from bty_agent.render.words import plain
 from bty_core.events import Emit, Event, Retrying
 from bty_core.flash.fold import FlashState, Phase, advance
 from bty_core.flash.transfer import Meter
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 _NAME = 9  # columns: "verifying"

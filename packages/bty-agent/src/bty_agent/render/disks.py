@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bty_agent.render.tables import DETAIL, aligned
-from bty_agent.render.words import contents, plain, reasons, state
 from bty_core.disks.model import Disk, Kind
+from bty_core.disks.words import contents, reasons, state
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 _HEADER = ("DISK", "SIZE", "VIA", "STATE", "SERIAL", "MODEL")

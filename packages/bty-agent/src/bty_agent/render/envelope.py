@@ -1,8 +1,7 @@
-"""The JSON that the commands print, a contract with scripts."""
+"""Disks, images and plans in the JSON that the commands print, a contract with scripts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +10,6 @@ from bty_core.disks.model import Disk
 from bty_core.errors import Refused
 from bty_core.flash.plan import FlashPlan
 from bty_core.images.table import ImageTable
-
-SCHEMA_VERSION = "1"
-
-
-def envelope(command: str, body: dict[str, Any]) -> str:
-    """Return the JSON text of a command's answer: ASCII alone, which passes every locale and terminal."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, "command": command, **body}, indent=2)
 
 
 def disk_wire(disk: Disk) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from bty_agent.console import Console
 from bty_agent.render.ndjson import ndjson
-from bty_agent.render.text import lines
 from bty_core.events import Emit, nowhere
+from bty_core.flash.lines import lines
 
 
 @contextmanager
@@ -25,4 +25,4 @@ def watcher(kind: str, console: Console) -> Iterator[Emit]:
         case "none":
             yield nowhere
         case _:
-            yield lines(console)
+            yield lines(lambda line: console.say(f"bty: {line}"))

@@ -9,13 +9,13 @@ from typing import Any
 from rich.cells import cell_len
 
 from bty_agent.console import Console
-from bty_agent.render.plan import stored_facts, table_facts
-from bty_agent.render.words import plain
 from bty_core.flash.compare import Measured
 from bty_core.images.catalog import CatalogEntry
 from bty_core.images.digest import KnownDigest
 from bty_core.images.inspect import Image
+from bty_core.images.words import stored_facts, table_facts
 from bty_core.machine.model import Inventory
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 DETAIL = "    "  # in front of what belongs to the row above

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from bty_agent import __version__
 from bty_agent.__main__ import run_main
-from bty_agent.cli import Formatter, Parser, exit_codes, refuse_unknown_options
 from bty_agent.console import Console
-from bty_agent.exits import Exit
-from bty_agent.main import ended, terminated_like_interrupted
+from bty_agent.exits import Exit, exit_codes
+from bty_agent.main import ended
 from bty_core import proc
 from bty_core.disks.sysfs import whole_device
 from bty_core.errors import InvalidValue
+from bty_core.program.ending import terminated_like_interrupted
+from bty_core.program.parser import parse, program_parser
 from bty_core.stick.errors import NotAStick
 from bty_core.stick.prepare import Prepared, prepare
 from bty_core.values import size_text
@@ -39,18 +40,11 @@ def run() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``bty-images-partition``."""
-    parser = Parser(
-        prog="bty-images-partition",
-        description="Make and mount the partition BTY_IMAGES on a stick of bty.",
-        epilog=exit_codes(*_CODES),
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"bty-images-partition {__version__}",
-        help="show the version and exit",
+    parser = program_parser(
+        "bty-images-partition",
+        __version__,
+        "Make and mount the partition BTY_IMAGES on a stick of bty.",
+        exit_codes(*_CODES),
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--disk", type=Path, metavar="DISK", help="the stick")
@@ -72,9 +66,7 @@ def main(argv: Sequence[str], console: Console) -> Exit:
 def _run(argv: Sequence[str], console: Console) -> Exit:
     with terminated_like_interrupted():
         with redirect_stdout(console.stdout):
-            parser = build_parser()
-            refuse_unknown_options(parser, argv)
-            arguments = parser.parse_args(argv)
+            arguments = parse(build_parser(), argv)
         disk: Path = arguments.disk or _disk_of(arguments.medium_file)
         try:
             found = prepare(disk)

@@ -12,8 +12,6 @@ from typing import TypeVar
 
 from bty_agent.exits import Exit, exit_for
 from bty_agent.host import Host
-from bty_agent.render.outcome import outcome
-from bty_agent.render.words import plain
 from bty_agent.server.client import ServerClient
 from bty_agent.server.errors import AttemptOver, ServerRefused, ServerUnreachable, TokenRefused
 from bty_agent.server.reporter import Reporter
@@ -35,7 +33,9 @@ from bty_core.errors import (
 )
 from bty_core.events import Done, Event
 from bty_core.flash.plan import FlashPlan
+from bty_core.flash.words import outcome
 from bty_core.machine.efi import entry_refusals
+from bty_core.program.console import plain
 from bty_core.wire.plan import Mode, Plan
 from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from bty_agent import __version__
 from bty_agent.__main__ import run_main
 from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
-from bty_agent.cli import Formatter, Parser, declare_pretend, exit_codes, refuse_unknown_options
+from bty_agent.cli import declare_pretend
 from bty_agent.console import Console
-from bty_agent.exits import Exit
+from bty_agent.exits import Exit, exit_codes
 from bty_agent.host import Host
-from bty_agent.main import ended, terminated_like_interrupted
+from bty_agent.main import ended
 from bty_agent.pretend.options import chosen_host
 from bty_agent.unattended.failure import RUN_DIR, forget_failure, read_failure, write_failure
 from bty_agent.unattended.flow import Unattended
@@ -22,6 +22,8 @@ from bty_agent.unattended.job import Job
 from bty_agent.unattended.journal import Journal
 from bty_agent.unattended.owner import follow, owner_came, ownership
 from bty_agent.unattended.pace import pace_here
+from bty_core.program.ending import terminated_like_interrupted
+from bty_core.program.parser import parse, program_parser
 from bty_core.wire.plan import Mode
 
 # A service manager starts consoles and flash at the same time, and a slow machine may take long over that.
@@ -35,18 +37,11 @@ def run() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``bty-flash-on-boot``."""
-    parser = Parser(
-        prog="bty-flash-on-boot",
-        description="Flash this machine as its server wants it, tell the server, and reboot.",
-        epilog=exit_codes(*(code for code in Exit if code is not Exit.PROVISIONING_FAILED)),
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"bty-flash-on-boot {__version__}",
-        help="show the version and exit",
+    parser = program_parser(
+        "bty-flash-on-boot",
+        __version__,
+        "Flash this machine as its server wants it, tell the server, and reboot.",
+        exit_codes(*(code for code in Exit if code is not Exit.PROVISIONING_FAILED)),
     )
     parser.add_argument(
         "--cmdline",
@@ -82,19 +77,13 @@ def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exi
 def _boot(argv: Sequence[str], console: Console, host: Host | None) -> Exit:
     with terminated_like_interrupted():
         with redirect_stdout(console.stdout):
-            arguments = _parse(argv)
+            arguments = parse(build_parser(), argv)
         host = host or chosen_host(arguments, console.say)
         line = read_boot_line(arguments.cmdline or CMDLINE)
         if line.mode is not Mode.AUTO:
             console.say(f"bty: {_why_nothing(line)}")
             return Exit.DONE
         return _flash(Job.of(line), arguments, console, host)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = build_parser()
-    refuse_unknown_options(parser, argv)
-    return parser.parse_args(argv)
 
 
 def _why_nothing(line: BootLine) -> str:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from bty_agent import __version__
-from bty_agent.cli import (
-    DEFAULT_IMAGE_ROOT,
-    FILE,
-    FOLDER,
-    Formatter,
-    Parser,
-    declare_path,
-    declare_pretend,
-    exit_codes,
-    refuse_unknown_options,
-)
-from bty_agent.exits import Exit
+from bty_agent.cli import DEFAULT_IMAGE_ROOT, FILE, FOLDER, declare_path, declare_pretend
+from bty_agent.exits import Exit, exit_codes
 from bty_agent.unattended.failure import RUN_DIR
+from bty_core.program.parser import program_parser
 from bty_core.values import MacAddress
 
 KEYS = """\
@@ -38,18 +28,11 @@ _CODES = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.PROGRAM_MISSING, Exit.INTERRUPTE
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``bty-tui``."""
-    parser = Parser(
-        prog="bty-tui",
-        description="Choose an image and a disk, and write one onto the other, verified.",
-        epilog=f"{KEYS}\n{exit_codes(*_CODES)}",
-        formatter_class=Formatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"bty-tui {__version__}",
-        help="show the version and exit",
+    parser = program_parser(
+        "bty-tui",
+        __version__,
+        "Choose an image and a disk, and write one onto the other, verified.",
+        f"{KEYS}\n{exit_codes(*_CODES)}",
     )
     parser.add_argument(
         "--server",
@@ -97,13 +80,3 @@ def build_parser() -> argparse.ArgumentParser:
     )
     declare_pretend(parser)
     return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the words of a command line; raise `InvalidValue` for what makes no sense."""
-    parser = build_parser()
-    refuse_unknown_options(parser, argv)
-    arguments, left = parser.parse_known_args(argv)
-    if left:
-        parser.error(f"unknown argument '{left[0]}'")
-    return arguments

@@ -15,9 +15,10 @@ from bty_agent.cli import PROVISIONING
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.main import ended
-from bty_agent.wizard.cli import parse
+from bty_agent.wizard.cli import build_parser
 from bty_agent.wizard.terminal import Hangup, left_as_found
 from bty_core.errors import BtyError, InvalidValue
+from bty_core.program.parser import parse
 from bty_core.values import MacAddress
 from bty_core.wire.plan import ProvisioningMode
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str], console: Console, host: Host | None = None) -> Exi
 
 def _at_a_terminal(argv: Sequence[str], console: Console, host: Host | None) -> Exit:
     with redirect_stdout(console.stdout):  # where argparse prints help and version
-        arguments = parse(argv)
+        arguments = parse(build_parser(), argv)
     if not (console.stdin.isatty() and console.stdout.isatty()):
         raise InvalidValue(
             "the wizard needs a terminal", hint="without one, bty flash --yes does the same"

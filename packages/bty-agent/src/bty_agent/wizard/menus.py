@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bty_agent.render.tables import aligned
-from bty_agent.render.words import plain
 from bty_agent.wizard.answers import Answer, PickDisk, PickImage, PickMode, Press, Typed
 from bty_agent.wizard.offers import Offer, Origin, now_on, offered, why_not
 from bty_agent.wizard.steps import State, Step
 from bty_core.disks.model import Disk, Kind
+from bty_core.program.console import plain
 from bty_core.values import size_text
 from bty_core.wire.plan import ProvisioningMode
 

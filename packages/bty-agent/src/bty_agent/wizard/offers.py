@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bty_agent.render.words import contents, plain, reasons, state
 from bty_core.disks.guard import objections
 from bty_core.disks.model import Disk, Kind
+from bty_core.disks.words import contents, reasons, state
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 

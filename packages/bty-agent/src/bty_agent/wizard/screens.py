@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 
-from bty_agent.render.outcome import outcome
-from bty_agent.render.plan import INDENT, stored_facts, table_facts
-from bty_agent.render.words import disk_facts, plain
 from bty_agent.wizard.answers import Trouble
 from bty_agent.wizard.menus import MODES
 from bty_agent.wizard.offers import Origin, now_on
 from bty_agent.wizard.steps import State, Step
+from bty_core.disks.words import disk_facts
+from bty_core.flash.words import INDENT, outcome
+from bty_core.images.words import stored_facts, table_facts
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 WIDTH = 79  # columns; some terminals wrap as soon as the 80th is written

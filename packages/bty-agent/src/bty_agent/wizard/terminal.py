@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.text import Text
 
 from bty_agent.console import Console
-from bty_agent.render.words import plain
 from bty_agent.wizard.screens import FAINT, STRONG, WIDTH, Line
+from bty_core.program.console import plain
 
 _SHOW_CURSOR = "\x1b[?25h"
 _PRINTK = Path("/proc/sys/kernel/printk")

@@ -10,7 +10,6 @@ from time import monotonic
 
 from bty_agent.host import Host
 from bty_agent.render.bars import bars
-from bty_agent.render.text import lines
 from bty_agent.server.errors import ServerUnreachable
 from bty_agent.wizard.answers import Answer, NoTurn, NotWrote, Wrote
 from bty_agent.wizard.sessions import Session
@@ -19,6 +18,7 @@ from bty_agent.wizard.work import failed, trouble
 from bty_core.errors import BtyError, Cancelled
 from bty_core.events import Done, Emit, Event
 from bty_core.flash.fold import FlashState, Phase, advance
+from bty_core.flash.lines import lines
 from bty_core.flash.plan import FlashPlan
 
 _LOOK = 0.2  # seconds between two looks at whether the flash has ended
@@ -121,7 +121,7 @@ def _raise(_number: int, why: str) -> None:
 @contextmanager
 def _shown(terminal: Terminal, state: FlashState) -> Iterator[Emit]:
     if terminal.dumb:
-        yield lines(terminal.console)
+        yield lines(lambda line: terminal.console.say(f"bty: {line}"))
     else:
         with bars(terminal.console, state) as emit:
             yield emit

@@ -39,18 +39,19 @@ class Prepared:
     made_filesystem: bool
 
 
-def prepare(disk: Path) -> Prepared:
+def prepare(disk: Path, *, fresh: bool = False) -> Prepared:
     """Make the partition for images on the stick `disk` what it should be. Needs root.
 
     What it already is stays, so this can be called at each start. An exFAT of the same name that an
-    earlier life of the stick left at this very place is taken over with its files. Raises `NotAStick`,
-    `StickOccupied`, `WriteFailed`, or `CommandFailed`.
+    earlier life of the stick left at this very place is taken over with its files, unless the stick
+    is `fresh`: written by somebody who was told that all on it goes. Raises `NotAStick`, `StickOccupied`,
+    `WriteFailed`, or `CommandFailed`.
     """
     with _opened(disk) as handle:
         size = device_size(handle)
         layout = read_layout(disk, size)
         if not layout.made:
-            if not _left_behind(layout):
+            if fresh or not _left_behind(layout):
                 _clear(handle, layout)
             _make_partition(layout)
             os.fsync(handle)

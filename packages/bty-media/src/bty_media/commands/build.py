@@ -11,23 +11,31 @@ from pathlib import Path
 
 from bty_core.errors import BtyError, NeedsRoot, Refused
 from bty_core.proc import run as run_program
+from bty_core.program.console import Console
 from bty_core.values import size_text
 from bty_media.builder.live import build_pxe, build_usb
 from bty_media.builder.request import Request
 from bty_media.builder.server import build_server
 from bty_media.builder.wheels import checkout
+from bty_media.exits import Exit
 from bty_media.host.debian import mirror_of
 from bty_media.host.mkosi import find_mkosi
 from bty_media.manifest import Kind, read
 
 GIB = 1 << 30
 # What the first build of each kind takes, all caches included.
-_ROOM = {Kind.USB: 5 * GIB, Kind.PXE: 5 * GIB, Kind.SERVER: 10 * GIB}
+ROOM = {Kind.USB: 5 * GIB, Kind.PXE: 5 * GIB, Kind.SERVER: 10 * GIB}
 _BUILDERS: dict[Kind, Callable[[Request], Path]] = {
     Kind.USB: build_usb,
     Kind.PXE: build_pxe,
     Kind.SERVER: build_server,
 }
+
+
+def run(arguments: Namespace, console: Console) -> Exit:
+    """Build one medium; standard output gets the folder that it lies in."""
+    console.data(str(build(arguments, lambda line: console.say(f"bty-media: {line}"))))
+    return Exit.DONE
 
 
 def build(arguments: Namespace, say: Callable[[str], None]) -> Path:
@@ -41,7 +49,7 @@ def build(arguments: Namespace, say: Callable[[str], None]) -> Path:
     output: Path = arguments.output
     for folder in (cache, output):
         folder.mkdir(parents=True, exist_ok=True)
-    _room(cache, _ROOM[kind])
+    _room(cache, ROOM[kind])
     request = Request(
         mkosi=find_mkosi(cache),
         mirror=mirror_of(arguments.mirror),

@@ -49,7 +49,8 @@ def find_mkosi(cache: Path) -> Mkosi:
         numbers = re.search(r"(\d+)(?:\.(\d+))?", said)
         if numbers and (int(numbers[1]), int(numbers[2] or 0)) >= OLDEST:
             return Mkosi(tuple(words), numbers[0])
-        rejected.append(f"{words[0]} is version {said.removeprefix('mkosi ')}")
+        version = said.partition("\n")[0].removeprefix("mkosi ")
+        rejected.append(f"{words[0]} is version {version}")
     found = f": {'; '.join(rejected)}" if rejected else ""
     raise ProgramMissing(
         f"mkosi {'.'.join(map(str, OLDEST))} or newer is not installed{found}",

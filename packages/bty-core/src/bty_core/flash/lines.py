@@ -1,10 +1,10 @@
-"""A line at each tenth of the way, for journals, pipes and serial lines."""
+"""A flash in lines, one at each tenth of the way, for journals, pipes and serial lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 
-from bty_agent.console import Console
 from bty_core.events import Emit, Event, Progress, Retrying, Started, Verifying
 from bty_core.flash.fold import FlashState, Phase, advance
 from bty_core.values import size_text
@@ -13,8 +13,8 @@ _STEP = 10  # percent
 _UNKNOWN_STEP = 10**9  # bytes between two lines while the way's length is not known
 
 
-def lines(console: Console) -> Emit:
-    """Return an emit that writes a line at each 10 %."""
+def lines(say: Callable[[str], None]) -> Emit:
+    """Return an emit that has `say` say a line at each 10 %."""
     state = FlashState()
     said: tuple[Phase, int] | None = None
 
@@ -23,16 +23,16 @@ def lines(console: Console) -> Emit:
         state = advance(state, event, monotonic())
         match event:
             case Started():
-                console.say(f"bty: writing {event.image} onto {event.disk}")
+                say(f"writing {event.image} onto {event.disk}")
             case Retrying():
-                console.say(
-                    f"bty: {event.reason}; going on from byte {event.source_bytes} in {event.wait_seconds:g} s"
+                say(
+                    f"{event.reason}; going on from byte {event.source_bytes} in {event.wait_seconds:g} s"
                     f" (try {event.attempt})"
                 )
             case Progress() | Verifying():
                 step = (state.phase, _step(state))
                 if step != said and step[1]:
-                    console.say(f"bty: {status(state)}")
+                    say(status(state))
                 said = step
             case _:
                 pass

@@ -1,14 +1,15 @@
-"""The plan of a flash, as a careful person can check it."""
+"""A flash in words: its plan, as a careful person can check it, and the last line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bty_agent.render.words import contents, disk_facts, plain
 from bty_core.disks.model import Kind
+from bty_core.disks.words import contents, disk_facts
+from bty_core.events import Done
 from bty_core.flash.plan import FlashPlan
-from bty_core.images.inspect import Image
-from bty_core.images.table import ImageTable
+from bty_core.images.words import image_facts
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 INDENT = 9  # columns of the word in front
@@ -33,30 +34,22 @@ def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
     return [part for line in lines for part in line.split("\n")]
 
 
-def image_facts(image: Image) -> str:
-    """Return format, sizes and partition table of an image."""
-    return f"{stored_facts(image)}, {table_facts(image.table)}"
-
-
-def stored_facts(image: Image) -> str:
-    """Return format and sizes of an image."""
-    stored = f"{size_text(image.size)}" if image.size is not None else "of unknown size"
-    disk = (
-        f"{size_text(image.virtual_size)} on the disk"
-        if image.virtual_size is not None
-        else "size on the disk unknown"
+def outcome(plan: FlashPlan, done: Done) -> str:
+    """Return what was done, how fast, and the digest to keep."""
+    total = done.bytes_written + done.bytes_skipped
+    rate = size_text(round(total / max(done.seconds, 0.001)))
+    checked = "read back and equal" if done.verified else "not read back"
+    digest = f"sha256:{done.sha256}" if done.sha256 else "digest not computed"
+    stale = (
+        ""
+        if done.table_read
+        else "\n      the kernel still shows the old partitions: reboot before using them"
     )
-    return f"{image.format}, {stored}, {disk}"
-
-
-def table_facts(table: ImageTable | None) -> str:
-    """Return what a partition table holds and what boots from it."""
-    if table is None:
-        return "no partition table"
-    boots = [name for name, can in (("UEFI", table.boots_uefi), ("BIOS", table.boots_bios)) if can]
-    count = len(table.partitions)
-    return f"{table.kind} with {count} partition{'' if count == 1 else 's'}" + (
-        f", boots on {' and '.join(boots)}" if boots else ""
+    return (
+        f"done: {plain(plan.image.name)} is on {plain(str(plan.disk.path))}, {checked}\n"
+        f"      {size_text(done.bytes_written)} written, {size_text(done.bytes_skipped)} of zeros skipped,"
+        f" {done.seconds:.1f} s, {rate}/s\n"
+        f"      {digest}{stale}"
     )
 
 

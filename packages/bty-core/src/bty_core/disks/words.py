@@ -1,19 +1,13 @@
-"""How bty says things to people: the same words in tables, plans and the last line."""
+"""Disks in words: the same ones in tables, plans, questions and screens."""
 
 from __future__ import annotations
 
 from bty_core.disks.guard import objections
 from bty_core.disks.model import Disk, Kind
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 _LISTED = 4
-
-
-def plain(text: str) -> str:
-    """Return `text` fit for a terminal: a label on a disk must not move the cursor."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 def contents(disk: Disk) -> str:

@@ -1,0 +1,1 @@
+"""Writing a stick: the live environment, the partition for images, and images on it."""
