@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,9 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PROMISED = ("3.11", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(".")[1])))
+
+LAB = ROOT / ".nox" / "lab"  # firmware, builds and their caches, for machines of tests
+MEDIA = ("pxe", "usb")
 
 SYSTEM = "loop or root or netns or dnsmasq or qemu or postgresql or redis"
 LARGE = "vm or browser"
@@ -106,14 +109,16 @@ def recorded(suite: str) -> Iterator[None]:
         RAN.append((suite, "passed"))
 
 
-def pytest(session: nox.Session, suite: str, marks: str, version: str = HERE) -> None:
+def pytest(
+    session: nox.Session, suite: str, marks: str, version: str = HERE, more: Sequence[str] = ()
+) -> None:
     """Run the tests that `marks` select and count them."""
     counts = ROOT / ".nox" / f"counts-{os.getpid()}.json"
     with recorded(suite):
         python = environment(session, version) / "python"
-        root = as_root() if suite == "system" else []
+        root = as_root() if suite in ("system", "vm") else []
         env = {"BTY_COUNTS": str(counts)}
-        words = [*root, str(python), "-m", "pytest", "-m", marks, *session.posargs]
+        words = [*root, str(python), "-m", "pytest", "-m", marks, *more, *session.posargs]
         if root:  # what root leaves in the tree, its owner could not remove
             words[1:1] = ["--preserve-env=PATH,BTY_REQUIRE,BTY_COUNTS,CI,PYTHONDONTWRITEBYTECODE"]
             words += ["-p", "no:cacheprovider"]
@@ -214,9 +219,21 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=False, tags=["test", "vm"])
 def vm(session: nox.Session) -> None:
-    """Machines from power-on to their flashed system."""
-    RAN.append(("vm", "there is nothing yet: bty has no live environment to boot"))
-    session.log("there is nothing yet: bty has no live environment to boot in a machine")
+    """Machines from power-on to their flashed system: media are built, then tried in a lab of QEMU."""
+    with recorded("media"):
+        build_media(session)
+    pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
+
+
+def build_media(session: nox.Session) -> None:
+    """Put firmware and fresh media into .nox/lab; what earlier builds left there is used again."""
+    python = str(environment(session) / "python")
+    cache = ["--cache", str(LAB / "cache")]
+    session.run(*as_root(), python, "-m", "tools.lab_firmware", str(LAB / "firmware"))
+    session.run(*as_root(), python, "-m", "bty_media", "doctor", "--fix", *cache)
+    for kind in MEDIA:
+        words = ["build", kind, "--output", str(LAB / "media"), *cache]
+        session.run(*as_root(), python, "-m", "bty_media", *words)
 
 
 @nox.session(python=False, tags=["test"])

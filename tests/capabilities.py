@@ -13,6 +13,7 @@ from pathlib import Path
 from bty_core.errors import BtyError
 from bty_core.proc import run
 from tests.loops import attach, detach
+from tests.system.lab import firmware
 from tests.web.postgres import programs
 
 
@@ -66,7 +67,8 @@ def _qemu() -> str | None:
 
 @cache
 def _vm() -> str | None:
-    return _answers("qemu-system-x86_64", "--version")
+    found = _answers("qemu-system-x86_64", "--version") or _netns() or _dnsmasq()
+    return found or firmware.missing()
 
 
 @cache

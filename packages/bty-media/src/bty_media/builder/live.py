@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from bty_media.builder.mkosi import build_profile
 from bty_media.builder.newc import append_files
-from bty_media.builder.outcome import debian_packages, place, version_of
+from bty_media.builder.outcome import Outcome, debian_packages, place, version_of
 from bty_media.builder.request import Request
 from bty_media.builder.wheels import python_packages, stage
 from bty_media.errors import BuildFailed
@@ -26,14 +26,14 @@ def build_usb(request: Request) -> Path:
     version = version_of(request, File.of(_root_alone(built)))
     stick = built / "stick.img"
     shutil.copyfile(built / "live.raw", stick)
-    return place(
-        request,
-        Kind.USB,
-        version,
-        {f"bty-usb-{version}.img": stick},
+    made = Outcome(
+        kind=Kind.USB,
+        version=version,
+        files={f"bty-usb-{version}.img": stick},
         packages=debian_packages(built, _PROFILE),
         python_packages=python_packages(tree),
     )
+    return place(request, made)
 
 
 def build_pxe(request: Request) -> Path:
@@ -52,15 +52,15 @@ def build_pxe(request: Request) -> Path:
             if (built / part).exists():
                 archive.write((built / part).read_bytes())
         append_files(archive, {PurePosixPath("live/root.squashfs"): (root, 0o644)})
-    return place(
-        request,
-        Kind.PXE,
-        version,
-        {kernel.name: kernel, initrd.name: initrd},
+    made = Outcome(
+        kind=Kind.PXE,
+        version=version,
+        files={kernel.name: kernel, initrd.name: initrd},
         packages=debian_packages(built, _PROFILE),
         python_packages=python_packages(tree),
         boot={"kernel": kernel.name, "initrd": initrd.name, "cmdline": CMDLINE},
     )
+    return place(request, made)
 
 
 def _build(request: Request) -> tuple[Path, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,35 +26,38 @@ def version_of(request: Request, content: File) -> str:
     return f"{__version__}-{day}-{content.sha256[:8]}"
 
 
-def place(
-    request: Request,
-    kind: Kind,
-    version: str,
-    files: Mapping[str, Path],
-    *,
-    packages: list[tuple[str, str]],
-    python_packages: list[tuple[str, str]],
-    boot: Mapping[str, str] | None = None,
-) -> Path:
-    """Move `files` into ``OUTPUT/KIND-VERSION`` with their manifest, and return that folder."""
-    kernel = next((found for name, found in packages if name.startswith("linux-image-")), "")
-    folder = request.output / f"{kind}-{version}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a build has made. `files` are by the name that they get; `boot` is as in the manifest."""
+
+    kind: Kind
+    version: str
+    files: Mapping[str, Path]
+    packages: list[tuple[str, str]]
+    python_packages: list[tuple[str, str]]
+    boot: Mapping[str, str] = field(default_factory=dict)
+
+
+def place(request: Request, made: Outcome) -> Path:
+    """Move the files of `made` into ``OUTPUT/KIND-VERSION`` with their manifest, and return that folder."""
+    kernel = next((found for name, found in made.packages if name.startswith("linux-image-")), "")
+    folder = request.output / f"{made.kind}-{made.version}"
     part = request.output / f".{folder.name}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    for name, source in files.items():
+    for name, source in made.files.items():
         shutil.move(source, part / name)
     manifest = Manifest(
-        kind=kind,
-        version=version,
+        kind=made.kind,
+        version=made.version,
         bty_version=__version__,
         created=datetime.fromtimestamp(request.epoch, UTC),
         arch=request.arch,
         kernel_version=kernel,
-        files={name: File.of(part / name) for name in files},
-        packages=packages,
-        python_packages=python_packages,
-        boot=boot or {},
+        files={name: File.of(part / name) for name in made.files},
+        packages=made.packages,
+        python_packages=made.python_packages,
+        boot=made.boot,
     )
     write(part, manifest)
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bty_core.proc import run
 from bty_media.builder.live import build_pxe
 from bty_media.builder.mkosi import build_profile
-from bty_media.builder.outcome import debian_packages, place, version_of
+from bty_media.builder.outcome import Outcome, debian_packages, place, version_of
 from bty_media.builder.request import Request
 from bty_media.builder.wheels import python_packages, stage
 from bty_media.manifest import MANIFEST, File, Kind, read
@@ -31,14 +31,14 @@ def build_server(request: Request) -> Path:
         ["zstd", "--quiet", "--force", "-T0", "-12", disk, "-o", packed],
         timeout=_COMPRESSION_SECONDS,
     )
-    return place(
-        request,
-        Kind.SERVER,
-        version,
-        {f"bty-server-{version}.img.zst": packed},
+    made = Outcome(
+        kind=Kind.SERVER,
+        version=version,
+        files={f"bty-server-{version}.img.zst": packed},
         packages=debian_packages(built, _PROFILE),
         python_packages=python_packages(tree),
     )
+    return place(request, made)
 
 
 def _live_tree(request: Request, pxe: Path) -> Path:
