@@ -59,6 +59,7 @@ def fetch_packages(names: Sequence[str], into: Path, mirror: Mirror) -> None:
     They are not installed: neither apt's nor dpkg's state on this machine is touched. Raises `NoMirror`
     where they cannot be fetched.
     """
+    into = into.absolute()  # apt-get runs in another folder
     into.parent.mkdir(parents=True, exist_ok=True)
     work = into.with_name(f".{into.name}.part")
     shutil.rmtree(work, ignore_errors=True)
