@@ -11,6 +11,8 @@ import bty_agent.exits
 import bty_agent.stick.main
 import bty_agent.unattended.main
 import bty_agent.wizard.cli
+import bty_media.cli
+import bty_media.exits
 import bty_web.cli
 import bty_web.exits
 from bty_agent.cli import DEFAULT_IMAGE_ROOT, SELECTORS
@@ -226,6 +228,63 @@ def wizard() -> str:
     parts += ["## Keys", "", "```text", bty_agent.wizard.cli.KEYS.rstrip(), "```", ""]
     parts += ["## Environment", "", _TUI_ENVIRONMENT]
     return "\n".join([*parts, *_tail(bty_agent.exits.MEANINGS, _TUI_EXAMPLES)])
+
+
+_MEDIA_ABOUT = """\
+Standard output is data: the folder of a build, lists, plans that were asked for. Standard error is talk: what a build
+does, questions, progress and messages. `list`, `verify` and `doctor` take `--json`.
+
+A build is a folder `KIND-VERSION` with its files, `manifest.json` (files with digests and sizes, versions of every
+package) and `SHA256SUMS`. It has that name only when it is whole. The version holds the day of the sources and the
+content, so that two builds of the same sources and packages have the same one.
+
+`doctor` tries what a build needs and says how to get what is missing. `--fix` fetches Debian's mkosi into the cache,
+where builds find it; what is installed on the machine stays as it is. `BTY_MKOSI` names another mkosi. The exit code is
+that of the first thing that is missing.
+
+`write` makes a stick as `bty flash` writes a disk: with the same refusals, digests and read-back. Then it makes
+`BTY_IMAGES` in the rest of the stick and puts the images onto it, which are read back too. An image without a file
+`IMAGE.sha256` gets one, so that the machine that it is flashed onto can check it. Everything that was on the stick
+goes, its images included; a stick that is written with `dd` keeps them, where the new image is as large as the old one.
+
+`install` gives a network environment to a server by its API. Machines get it at once, and those that boot the former
+one still find its files.
+"""
+_MEDIA_EXAMPLES = """\
+Make a stick with an image on it:
+
+    sudo bty-media doctor --fix
+    sudo bty-media build usb
+    sudo bty-media write /dev/sdX --add debian-13.img.zst
+
+Build what machines boot from the network, and give it to a server:
+
+    sudo bty-media build pxe
+    BTY_TOKEN=... bty-media install http://10.0.0.1:8080
+
+Build the server itself, and check what was copied somewhere:
+
+    sudo bty-media build server
+    bty-media verify media/server-0.1.0-20261123-9c6257e3
+"""
+_MEDIA_ENVIRONMENT = """\
+BTY_MKOSI
+: The mkosi that builds, where it is not the one on the `PATH`.
+
+BTY_TOKEN
+: The token of `install`, where `--token` is not given. `ps` does not show it.
+
+SOURCE_DATE_EPOCH
+: The time that everything in a build has, in seconds since 1970. Without it: that of the last commit.
+"""
+
+
+def media_commands() -> str:
+    """Return the page of `bty-media`: all commands, options and exit codes."""
+    parser = bty_media.cli.build_parser()
+    parts = _head("bty-media", parser, commands_of(parser), _MEDIA_ABOUT)
+    parts += ["## Environment", "", _MEDIA_ENVIRONMENT]
+    return "\n".join([*parts, *_tail(bty_media.exits.MEANINGS, _MEDIA_EXAMPLES)])
 
 
 def web_commands() -> str:

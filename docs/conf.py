@@ -41,6 +41,13 @@ man_pages = [
         1,
     ),
     ("reference/generated/bty-tui", "bty-tui", "put an image onto a disk, by hand", [author], 1),
+    (
+        "reference/generated/bty-media",
+        "bty-media",
+        "build sticks, network environments and servers",
+        [author],
+        1,
+    ),
     ("reference/generated/bty-web", "bty-web", "serve images and boot decisions", [author], 1),
 ]
 

@@ -11,14 +11,22 @@ from typing import TypeVar
 
 import bty_agent
 import bty_core
+import bty_media
 import bty_web
 from bty_agent.pretend.machine import DISK, MACHINE, NIC, PARTITION, USE
 from bty_core.errors import BtyError
 from bty_core.events import Event
-from docs.commands import commands, flash_on_boot, images_partition, web_commands, wizard
+from docs.commands import (
+    commands,
+    flash_on_boot,
+    images_partition,
+    media_commands,
+    web_commands,
+    wizard,
+)
 from docs.programs import api
 
-PACKAGES = (bty_core, bty_agent, bty_web)
+PACKAGES = (bty_core, bty_agent, bty_media, bty_web)
 Kind = TypeVar("Kind")
 
 
@@ -100,6 +108,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
     "bty-flash-on-boot.md": flash_on_boot,
     "bty-images-partition.md": images_partition,
+    "bty-media.md": media_commands,
     "bty-tui.md": wizard,
     "bty-web.md": web_commands,
     "commands.md": commands,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bty_core.errors import BtyError
 from bty_core.proc import run
+from bty_media.stick.device import mounted
 from tests.loops import attach, detach
 from tests.system.lab import firmware
 from tests.web.postgres import programs
@@ -42,6 +43,28 @@ def _loop() -> str | None:
             detach(attach(backing))
         except (BtyError, OSError) as error:
             return f"a loop device cannot be attached: {error}"
+    return None
+
+
+@cache
+def _exfat() -> str | None:
+    if why := _loop():
+        return why
+    with tempfile.TemporaryDirectory(prefix="bty-try-") as folder:
+        backing, point = Path(folder) / "disk", Path(folder) / "point"
+        point.mkdir()
+        with backing.open("wb") as file:
+            file.truncate(4 << 20)
+        try:
+            run(["mkfs.exfat", backing], timeout=60)
+            disk = attach(backing)
+            try:
+                with mounted(disk, point):
+                    (point / "file").touch()
+            finally:
+                detach(disk)
+        except (BtyError, OSError) as error:
+            return f"exFAT cannot be mounted: {error}"
     return None
 
 
@@ -112,6 +135,7 @@ def _answers(*argv: str) -> str | None:
 CAPABILITIES = (
     Capability("root", "root", _root),
     Capability("loop", "loop", _loop),
+    Capability("exfat", "exfat", _exfat),
     Capability("efibootmgr", "efibootmgr", _efibootmgr),
     Capability("netns", "netns", _netns),
     Capability("dnsmasq", "dnsmasq", _dnsmasq),

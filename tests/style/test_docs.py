@@ -17,6 +17,8 @@ import bty_agent.exits
 import bty_agent.stick.main
 import bty_agent.unattended.main
 import bty_agent.wizard.cli
+import bty_media.cli
+import bty_media.exits
 import bty_web.cli
 import bty_web.exits
 from bty_core.errors import Refusals
@@ -28,7 +30,11 @@ from docs.generate import PAGES, write_pages
 from tests.style.test_errors import failures
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = {"bty": (bty_agent, "commands.md"), "bty-web": (bty_web, "bty-web.md")}
+PROGRAMS = {
+    "bty": (bty_agent, "commands.md"),
+    "bty-media": (bty_media, "bty-media.md"),
+    "bty-web": (bty_web, "bty-web.md"),
+}
 ON_BOOT, TUI, STICK = "bty-flash-on-boot", "bty-tui", "bty-images-partition"
 PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {
     name: f"{name}.md" for name in (ON_BOOT, TUI, STICK)
@@ -168,6 +174,7 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
         assert [one for one in sorted(wanted) if not re.search(rf"(?m)^ +.*{one}\b", page)] == []
         assert [line for line in page.splitlines() if len(line) > 80] == []
         own = {
+            "bty-media": "ENVIRONMENT\n",
             "bty": "SELECTORS\n",
             "bty-web": "SETTINGS\n",
             ON_BOOT: "FILES\n",

@@ -9,13 +9,14 @@ from collections import Counter
 
 import bty_agent
 import bty_core
+import bty_media
 import bty_web
 from bty_core.errors import BtyError
 
 
 def failures() -> list[type[BtyError]]:
-    """Return every BtyError of core, agent and server, wherever it is declared."""
-    for package in (bty_core, bty_agent, bty_web):
+    """Return every BtyError of each package, wherever it is declared."""
+    for package in (bty_core, bty_agent, bty_media, bty_web):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
@@ -25,7 +26,7 @@ def failures() -> list[type[BtyError]]:
     return [
         kind
         for kind in found
-        if kind.__module__.startswith(("bty_core.", "bty_agent.", "bty_web."))
+        if kind.__module__.startswith(("bty_core.", "bty_agent.", "bty_media.", "bty_web."))
     ]
 
 

@@ -33,12 +33,17 @@ class StickPlan:
 def stick_plan(flash: FlashPlan, additions: Sequence[Addition]) -> StickPlan:
     """Return the plan; raise `NotAStick` where the image is no stick of bty."""
     image, disk = flash.image, flash.disk
-    if image.virtual_size is None or not _is_stick(image.table):
+    if not _is_stick(image.table):
         raise NotAStick(
             f"{image.name} is no image of a stick: it has no partition '{LIVE_NAME}'",
             hint="bty-media build usb makes one; bty flash writes any other image",
         )
     assert image.table is not None
+    if image.virtual_size is None:  # and so nobody knows where images may begin
+        raise NotAStick(
+            f"{image.name} does not say how large the stick in it is",
+            hint=f"unpack it first: {image.format} -d {image.name}",
+        )
     size = max(disk.size, image.virtual_size) if disk.kind is Kind.FILE else disk.size
     try:
         layout, cramped = layout_of(disk.path, _as_sfdisk(image.table), size), None
