@@ -269,10 +269,12 @@ def build(session: nox.Session) -> None:
         make(session, place, sys.executable)
         pip(session, place, *wheels)
         session.run(str(place / "bin" / "bty"), "--version")
+        session.run(str(place / "bin" / "bty-media"), "--version")
+        session.run(str(place / "bin" / "python"), "tools/definitions.py")
         # The server alone, as somebody installs it who only wants that.
         server = ROOT / ".nox" / "wheels-server"
         make(session, server, sys.executable)
-        pip(session, server, *[wheel for wheel in wheels if "agent" not in wheel])
+        pip(session, server, *[one for one in wheels if "agent" not in one and "media" not in one])
         session.run(str(server / "bin" / "python"), "tools/first_steps.py")
 
 

@@ -139,6 +139,8 @@ def test_programs_that_are_missing_are_named_with_their_packages(
         "building needs what is not installed: mount.exfat-no, no-such-program",
     )
     assert lacking(ran)["sticks"][1] == "bty-media write needs what is not installed: mcopy-no"
+    assert ran.said[-1].startswith("bty-media: not ready to build: ")
+    assert "sticks" not in ran.said[-1]
 
 
 def test_keys_that_are_missing(

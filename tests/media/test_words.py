@@ -82,7 +82,7 @@ def test_a_closed_standard_output_is_no_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["biuld"], "there is no command 'biuld': choose one of " + ", ".join(COMMANDS)),
+        (["make"], "there is no command 'make': choose one of " + ", ".join(COMMANDS)),
         (["build"], "kind is missing"),
         (["build", "iso"], "kind cannot be 'iso': choose one of usb, pxe, server"),
         (["build", "usb", "--kernel", "rt"], "--kernel cannot be 'rt': choose one of generic, cloud"),

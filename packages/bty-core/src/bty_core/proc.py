@@ -19,7 +19,6 @@ PACKAGES = {
     "/usr/lib/apt/apt-helper": "apt",
     "apt-get": "apt",
     "blkid": "util-linux",
-    "delpart": "util-linux",
     "dnsmasq": "dnsmasq-base",
     "dpkg-deb": "dpkg",
     "efibootmgr": "efibootmgr",

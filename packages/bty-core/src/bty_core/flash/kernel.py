@@ -12,7 +12,8 @@ _BLKROGET = 0x125E
 _BLKRRPART = 0x125F
 _BLKFLSBUF = 0x1261
 _BLKSSZGET = 0x1268
-_BLKPG, _BLKPG_ADD_PARTITION = 0x1269, 1
+_BLKPG = 0x1269
+_BLKPG_ADD_PARTITION, _BLKPG_DEL_PARTITION = 1, 2
 _BLKGETSIZE64 = 0x80081272
 _BLKGETDISKSEQ = 0x80081280
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
@@ -65,22 +66,30 @@ def drop_cache(fd: int) -> None:
     fcntl.ioctl(fd, _BLKFLSBUF)
 
 
-def _number(fd: int, request: int, kind: str) -> int:
-    answer = fcntl.ioctl(fd, request, bytes(struct.calcsize(kind)))
-    value: int = struct.unpack(kind, answer)[0]
-    return value
-
-
 def add_partition(fd: int, number: int, offset: int, length: int) -> None:
     """Tell the kernel of one partition (its place in bytes) of a disk that is in use; the others stay as they are.
 
-    Raises `OSError`, with ``EBUSY`` where it knows one of this number or at this place. Source: linux/blkpg.h.
+    Raises `OSError`, with ``EBUSY`` where it knows one of this number or at this place.
     """
+    _partition(fd, _BLKPG_ADD_PARTITION, number, offset, length)
+
+
+def forget_partition(fd: int, number: int) -> None:
+    """Have the kernel know one partition no more; raise `OSError` where it knows none, or it is in use."""
+    _partition(fd, _BLKPG_DEL_PARTITION, number, 0, 0)
+
+
+def _partition(fd: int, order: int, number: int, offset: int, length: int) -> None:
+    """Tell the kernel of a partition, as linux/blkpg.h has it."""
     names = bytes(128)
     partition = ctypes.create_string_buffer(
         struct.pack("qqi", offset, length, number) + names + bytes(4)
     )
-    order = struct.pack(
-        "iiiP", _BLKPG_ADD_PARTITION, 0, len(partition), ctypes.addressof(partition)
-    )
-    fcntl.ioctl(fd, _BLKPG, order)
+    words = struct.pack("iiiP", order, 0, len(partition), ctypes.addressof(partition))
+    fcntl.ioctl(fd, _BLKPG, words)
+
+
+def _number(fd: int, request: int, kind: str) -> int:
+    answer = fcntl.ioctl(fd, request, bytes(struct.calcsize(kind)))
+    value: int = struct.unpack(kind, answer)[0]
+    return value

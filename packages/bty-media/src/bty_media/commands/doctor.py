@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         found.append(one)
         if not arguments.json:
             _show(one, console)
-    lacking = [one for one in found if one.failure]
+    lacking = [one for one in found if one.failure and one.needed]
     if arguments.json:
         facts = {"ready": not lacking, "findings": [one.wire() for one in found]}
         console.data(envelope("doctor", {**facts, "notes": [SECURE_BOOT]}))

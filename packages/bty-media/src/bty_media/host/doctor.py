@@ -24,10 +24,11 @@ from bty_media.manifest import Kind
 _TIMEOUT = 120.0
 # What mkosi takes from the host before it has a tree of tools, and what bty does beside it.
 _TO_BUILD = ("apt-get", "dpkg", "dpkg-deb", "tar", "zstd")
-_TO_WRITE = ("addpart", "blkid", "fsck.exfat", "lsblk", "mkfs.exfat", "mount", "sfdisk")
+_TO_WRITE = ("blkid", "losetup", "lsblk", "mkfs.exfat", "mount", "sfdisk")
 _APT_HELPER = "/usr/lib/apt/apt-helper"
 _OUTPUT_ROOM = 2 * GIB
 _WHEEL = "xxhash"  # small, needed by every image, and compiled
+STICKS = "sticks"
 SECURE_BOOT = (
     "stick and server start with Secure Boot on; network boot needs it off for now:"
     " Debian has no signed iPXE"
@@ -36,17 +37,22 @@ SECURE_BOOT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `failure` is None where nothing is wrong with it."""
+    """One thing that was looked at; `failure` is None where nothing is wrong with it.
+
+    Nothing can be built without what is `needed`; the rest is for what is done with a build.
+    """
 
     what: str
     told: str
     failure: BtyError | None = None
+    needed: bool = True
 
     def wire(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
             "what": self.what,
             "ready": self.failure is None,
+            "needed_to_build": self.needed,
             "message": self.told,
             "code": self.failure.code if self.failure else None,
             "hint": self.failure.hint if self.failure else None,
@@ -74,13 +80,14 @@ def examine(wanted: Wanted) -> Iterator[Finding]:
         ("wheels", _wheels),
         ("cache", _cache),
         ("output", _output),
-        ("sticks", _sticks),
+        (STICKS, _sticks),
     ]
     for what, look in looks:
+        needed = what != STICKS
         try:
-            yield Finding(what=what, told=look(wanted))
+            yield Finding(what=what, told=look(wanted), needed=needed)
         except BtyError as error:
-            yield Finding(what=what, told=error.message, failure=error)
+            yield Finding(what=what, told=error.message, failure=error, needed=needed)
 
 
 def _root(_wanted: Wanted) -> str:

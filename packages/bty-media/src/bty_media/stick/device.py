@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from bty_core.disks.model import Disk, Kind
-from bty_core.errors import CommandFailed, ProgramMissing
+from bty_core.errors import ProgramMissing
+from bty_core.flash.kernel import forget_partition
 from bty_core.proc import find, run
 
 _TIMEOUT = 120.0
+_PATIENCE = 5.0  # seconds
 _OPTIONS = "noatime,nodev,nosuid,noexec"
 
 
@@ -25,12 +28,30 @@ def as_device(disk: Disk) -> Iterator[Path]:
     try:
         yield loop
     finally:
-        # The kernel does not find partitions that it was told of one by one when the device goes.
-        for known in Path("/sys/class/block").glob(f"{loop.name}p*"):
-            with suppress(CommandFailed):
-                number = known.name.rpartition("p")[2]
-                run(["delpart", loop, number], timeout=_TIMEOUT)
+        _forget_partitions(loop)
         run(["losetup", "--detach", loop], timeout=_TIMEOUT)
+
+
+def _forget_partitions(loop: Path) -> None:
+    """Take back what the kernel was told of: partitions told one by one do not go with the device."""
+    handle = os.open(loop, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for known in Path("/sys/class/block").glob(f"{loop.name}p*"):
+            _forget(handle, int(known.name.rpartition("p")[2]))
+    finally:
+        os.close(handle)
+
+
+def _forget(handle: int, number: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return forget_partition(handle, number)
+        except OSError:
+            # A filesystem in user space lets go of its device a moment after it was unmounted.
+            if time.monotonic() > until:
+                return None
+        time.sleep(0.05)
 
 
 def insist_on_exfat() -> None:
