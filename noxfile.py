@@ -217,7 +217,7 @@ def browser(session: nox.Session) -> None:
     pytest(session, "browser", "browser and not vm")
 
 
-@nox.session(python=False, tags=["test", "vm"])
+@nox.session(python=False, tags=["vm"])
 def vm(session: nox.Session) -> None:
     """Machines from power-on to their flashed system: media are built, then tried in a lab of QEMU."""
     with recorded("media"):
