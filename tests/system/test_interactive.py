@@ -14,7 +14,7 @@ from tests.system.lab.network import Lan
 from tests.system.lab.server import LabServer
 from tests.system.lab.timings import Timings
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 
 
 @pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.UEFI])
@@ -27,14 +27,14 @@ def test_an_unknown_machine_gets_the_wizard_and_boots_what_was_flashed(
     disk = blank(tmp_path / "disk.raw")
     with Machine("box", tmp_path, firmware, [Drive(disk)], lan=lan) as box:
         box.wait("asking http://10.77.0.2:8080 what", 90)
-        timings.note("wizard", box.shows("one.img.zst", 240))
+        timings.note("wizard", box.shows("one.img.zst", 400))
         assert server.machine(box.mac)["boot_policy"] == "tui"
         box.type("\r")
         box.shows("Onto which disk?", 60)
         box.type("\r")
         box.shows("Erase all of vda", 60)
         box.type("y\r")
-        box.shows("should this machine start from its own disk?", 120)
+        box.shows("should this machine start from its own disk?", 300)
         assert holds(disk, image)
         assert server.attempts(box.mac)[0]["state"] == "done"
         assert server.machine(box.mac)["last_flashed_at"]
@@ -43,8 +43,8 @@ def test_an_unknown_machine_gets_the_wizard_and_boots_what_was_flashed(
         assert server.machine(box.mac)["boot_policy"] == "local"
         flashed = len(box.said)
         box.type("\r")
-        box.wait("boots its own disk", 180, after=flashed)
+        box.wait("boots its own disk", 300, after=flashed)
         timings.note(
             "flashed system up",
-            box.wait(f"BTY-SYSTEM-UP name=one firmware={firmware}", 120, after=flashed),
+            box.wait(f"BTY-SYSTEM-UP name=one firmware={firmware}", 300, after=flashed),
         )
