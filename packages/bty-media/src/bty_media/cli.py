@@ -17,6 +17,7 @@ KINDS = ("usb", "pxe", "server")  # of `manifest.Kind`, which would load what re
 ARCHITECTURES = ("amd64",)
 KERNELS = ("generic", "cloud")
 OUTPUT = Path("media")
+CACHE = Path("/var/cache/bty-media")  # of root, who alone can build
 
 _ALWAYS = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.INTERRUPTED)
 _OF_BUILDING = (Exit.NEEDS_ROOT, Exit.PROGRAM_MISSING, Exit.REFUSED, Exit.UNREACHABLE)
@@ -36,13 +37,6 @@ def build_parser() -> Parser:
         known = [code for code in MEANINGS if code in {*_ALWAYS, *codes}]
         declare(add_command(commands, name, summary, exit_codes(MEANINGS, known)))
     return parser
-
-
-def cache_folder() -> Path:
-    """Return where builds keep what later ones can use again."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/bty-media")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bty-media"
 
 
 def _declare_build(parser: argparse.ArgumentParser) -> None:
@@ -180,9 +174,8 @@ def _cache(parser: argparse.ArgumentParser) -> None:
         "--cache",
         metavar="DIR",
         type=Path,
-        default=cache_folder(),
-        help="keep what later builds can use again in DIR"
-        " (default: /var/cache/bty-media, or bty-media in the cache folder of who is not root)",
+        default=CACHE,
+        help=f"keep what later builds can use again in DIR (default: {CACHE})",
     )
 
 

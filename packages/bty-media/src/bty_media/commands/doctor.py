@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bty_core.errors import ProgramMissing
+from bty_core.errors import BtyError, ProgramMissing
 from bty_core.program.console import Console, plain
 from bty_core.program.envelope import envelope
 from bty_media.exits import Exit, exit_for
@@ -39,13 +39,19 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
 
 
 def _fix(wanted: Wanted, console: Console) -> None:
-    """Fetch what can be had without touching what is installed."""
+    """Fetch what can be had without touching what is installed; what fails is not the end of the look."""
     try:
         find_mkosi(wanted.cache)
     except ProgramMissing:
-        mirror = mirror_of(wanted.mirror)
-        fetch(wanted.cache, mirror)
-        console.say(f"bty-media: fetched mkosi from {mirror.archive} into {wanted.cache}")
+        try:
+            mirror = mirror_of(wanted.mirror)
+            fetch(wanted.cache, mirror)
+        except BtyError as error:
+            console.say(f"bty-media: {error.message}")
+        except PermissionError as error:
+            console.say(f"bty-media: mkosi cannot be put into {wanted.cache}: {error.strerror}")
+        else:
+            console.say(f"bty-media: fetched mkosi from {mirror.archive} into {wanted.cache}")
 
 
 def _show(finding: Finding, console: Console) -> None:
