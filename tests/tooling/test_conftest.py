@@ -221,7 +221,7 @@ def test_bty_require_knows_its_words(
     result = ran(inner)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*BTY_REQUIRE asks for lop; known are browser, dnsmasq, efibootmgr, loop, netns,*"]
+        ["*BTY_REQUIRE asks for lop; known are browser, dnsmasq, efibootmgr, exfat, loop, netns,*"]
     )
 
 
