@@ -31,15 +31,14 @@ def tools_tree(request: Request) -> Path:
     if not (place / "tools").is_dir():
         for old in request.cache.glob("tools-*"):
             shutil.rmtree(old)
-        run_profile(request, "tools", ["--output-directory", str(place)])
+        _run(request, "tools", place, [])
     return place / "tools"
 
 
 def build_profile(request: Request, profile: str, trees: Sequence[Path]) -> Path:
     """Build the image of `profile` with `trees` in it, and return the folder with what mkosi made."""
     place = request.cache / "built" / profile
-    words = ["--output-directory", str(place)]
-    words += ["--tools-tree", str(tools_tree(request))]
+    words = ["--tools-tree", str(tools_tree(request))]
     words += ["--incremental", "yes"]
     words += ["--cache-directory", str(_folder(request.cache / "incremental" / profile))]
     words += ["--source-date-epoch", str(request.epoch), "--seed", _SEED]
@@ -47,12 +46,12 @@ def build_profile(request: Request, profile: str, trees: Sequence[Path]) -> Path
         words += ["--package", package]
     for tree in trees:
         words += ["--extra-tree", str(tree)]
-    run_profile(request, profile, words)
+    _run(request, profile, place, words)
     return place
 
 
-def run_profile(request: Request, profile: str, words: Sequence[str]) -> None:
-    """Have mkosi build `profile`; its whole log is kept beside the builds. Raises `BuildFailed`."""
+def _run(request: Request, profile: str, output: Path, words: Sequence[str]) -> None:
+    """Have mkosi build `profile` into `output`; its whole log is kept beside the builds. Raises `BuildFailed`."""
     sandbox = request.cache / "sandbox"
     sources = sandbox / "etc/apt/sources.list.d/mkosi.sources"
     _folder(sources.parent)
@@ -64,13 +63,11 @@ def run_profile(request: Request, profile: str, words: Sequence[str]) -> None:
         *("--directory", str(DEFINITIONS), "--profile", profile, "--force"),
         *("--architecture", "x86-64", "--sandbox-tree", str(sandbox)),
         *("--package-cache-dir", str(_folder(request.cache / "packages"))),
+        *("--output-directory", str(_folder(output))),
         *("--workspace-directory", str(_folder(request.cache / "work"))),
         *words,
         "build",
     ]
-    for number, word in enumerate(argv):
-        if word == "--output-directory":
-            _folder(Path(argv[number + 1]))
     began = time.monotonic()
     kept: list[str] = []
     with log.open("w") as file:
