@@ -45,16 +45,16 @@ def build(arguments: Namespace, say: Callable[[str], None]) -> Path:
         raise NeedsRoot(
             "building needs root: an image holds files of many owners", hint="run it with sudo"
         )
-    cache: Path = arguments.cache
-    output: Path = arguments.output
+    cache: Path = arguments.cache.absolute()  # mkosi works in another folder
+    output: Path = arguments.output.absolute()
     for folder in (cache, output):
         folder.mkdir(parents=True, exist_ok=True)
     _room(cache, ROOM[kind])
     request = Request(
         mkosi=find_mkosi(cache),
         mirror=mirror_of(arguments.mirror),
-        output=output.resolve(),
-        cache=cache.resolve(),
+        output=output,
+        cache=cache,
         epoch=epoch(),
         kernel=arguments.kernel,
         arch=arguments.arch,
