@@ -31,6 +31,8 @@ dhcp-authoritative
 dhcp-range=10.77.0.100,10.77.0.199,255.255.255.0,10m
 dhcp-option=option:router,{router}
 dhcp-leasefile={leases}
+# Each new address would be looked for with a ping first, for 3 s.
+no-ping
 pid-file=
 user=root
 # Without router advertisements iPXE waits for one, for 12 s.
