@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from typing import Any, Self
 import pyte
 
 from bty_core.values import MacAddress
+from tests.system.lab import plain_rom
 from tests.system.lab.firmware import FLASHES, Firmware
 from tests.system.lab.network import Lan
 from tests.web.netns import inside
@@ -48,7 +50,9 @@ class Machine:
     mac: MacAddress = field(default_factory=lambda: MacAddress.parse("52:54:00:77:00:10"))
     memory: int = 1024  # MiB
     cpus: int = 2
-    plain_rom: bool = True  # the card's ROM is no iPXE: the firmware's own client, or a plain one
+    plain_rom: bool | None = (
+        None  # the card's ROM is no iPXE; None: on UEFI, where that costs no time
+    )
     network_first: bool = True
     http_boot: bool = False  # UEFI: HTTP instead of PXE
     screen: bool = False  # BIOS: text on the screen; otherwise on the serial console
@@ -61,6 +65,7 @@ class Machine:
         self._running: subprocess.Popen[bytes] | None = None
         self._serial: Serial | None = None
         self._qmp: Qmp | None = None
+        self._rom: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self.terminal = Terminal()
 
@@ -76,6 +81,8 @@ class Machine:
         assert self._running is None, "it is on"
         if self.lan and self._tap is None:
             self._tap = self.lan.tap()
+        if self.lan and self._is_plain and self.firmware is Firmware.BIOS:
+            self._rom = self._plain_rom(self.lan, str(self._tap))
         words = self._words()
         if self.lan:
             words = inside(self.lan.bridge, *words)
@@ -104,7 +111,11 @@ class Machine:
             if one:
                 one.close()
         self._serial = self._qmp = None
-        for kind in ("qmp", "serial"):
+        if self._rom:
+            self._rom.kill()
+            self._rom.wait(20)
+            self._rom = None
+        for kind in ("qmp", "serial", "rom"):
             self._socket(kind).unlink(missing_ok=True)
 
     @property
@@ -196,6 +207,10 @@ class Machine:
         assert self._qmp, "it is off"
         return self._qmp(command, **arguments)
 
+    @property
+    def _is_plain(self) -> bool:
+        return self.firmware is not Firmware.BIOS if self.plain_rom is None else self.plain_rom
+
     def _keep_screen(self, name: str) -> None:
         with suppress(AssertionError, OSError):
             self.screenshot(self.folder / f"{name}.png")
@@ -215,6 +230,8 @@ class Machine:
         words += ["-chardev", f"socket,id=s0,path={self._socket('serial')},server=on,wait=on"]
         words += ["-serial", "chardev:s0"]
         words += ["-qmp", f"unix:{self._socket('qmp')},server=on,wait=off"]
+        if self._rom:
+            words += ["-qmp", f"unix:{self._socket('rom')}"]
         words += ["-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"]
         if self.http_boot:
             words += ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]
@@ -225,7 +242,7 @@ class Machine:
             words += ["-netdev", f"tap,id=n0,ifname={self._tap},script=no,downscript=no"]
             card = f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex={first}"
             # QEMU's own ROM is iPXE. Without one, OVMF has its own client.
-            words += ["-device", card + (",romfile=" if self.plain_rom and not bios else "")]
+            words += ["-device", card + (",romfile=" if self._is_plain and not bios else "")]
         if any(drive.usb for drive in self.drives):
             words += ["-device", "qemu-xhci"]
         for number, drive in enumerate(self.drives):
@@ -235,6 +252,22 @@ class Machine:
             device = f"{kind},drive=d{number},serial={drive.serial},bootindex={index}"
             words += ["-drive", source, "-device", device]
         return words
+
+    def _plain_rom(self, lan: Lan, tap: str) -> subprocess.Popen[bytes]:
+        """Start what makes QEMU's ROM a plain one; it is at work on return."""
+        program = Path(plain_rom.__file__)
+        words = [sys.executable, str(program), tap, "br0", str(self._socket("rom"))]
+        log = self.folder / f"{self.name}.rom.log"
+        with log.open("wb") as file:
+            started = subprocess.Popen(
+                inside(lan.bridge, *words), stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+        end = time.monotonic() + 20
+        while "ready" not in log.read_text():
+            assert started.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        return started
 
     def _flash(self) -> list[str]:
         """Return the words for OVMF, with variables that are this machine's own and stay."""
