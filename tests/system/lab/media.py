@@ -32,7 +32,7 @@ def stick_image() -> Path:
 def small_system(name: str) -> Path:
     """Return the image of the small system called `name`, which boots and says so."""
     image = FOLDER / "systems" / f"{name}.img"
-    with _locked(FOLDER / "systems.lock"):
+    with locked(FOLDER / "systems.lock"):
         if not image.exists():
             image.parent.mkdir(exist_ok=True)
             part = build(image.with_suffix(".part"), name, medium("pxe") / "vmlinuz")
@@ -43,7 +43,7 @@ def small_system(name: str) -> Path:
 def packed(image: Path) -> Path:
     """Return `image` in zstd, as a catalog mostly has it."""
     result = image.with_name(f"{image.name}.zst")
-    with _locked(FOLDER / "systems.lock"):
+    with locked(FOLDER / "systems.lock"):
         if not result.exists():
             words = ["zstd", "--quiet", "--force", str(image), "-o", str(result)]
             subprocess.run(words, check=True, timeout=120)
@@ -74,7 +74,7 @@ def put_images(stick: Path, *images: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """One at a time, of all the processes of a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
