@@ -36,6 +36,7 @@ class Drive:
     path: Path
     serial: str = "LAB0001"
     usb: bool = False
+    write_rate: int = 0  # bytes a second at most; 0: as fast as it goes
 
 
 @dataclass
@@ -247,6 +248,8 @@ class Machine:
             words += ["-device", "qemu-xhci"]
         for number, drive in enumerate(self.drives):
             source = f"if=none,id=d{number},format=raw,file={drive.path},cache=unsafe"
+            if drive.write_rate:
+                source += f",throttling.bps-write={drive.write_rate}"
             kind = "usb-storage,removable=on" if drive.usb else "virtio-blk-pci"
             index = 0 if drive.usb else last + number
             device = f"{kind},drive=d{number},serial={drive.serial},bootindex={index}"

@@ -29,13 +29,13 @@ def stick_image() -> Path:
     return image
 
 
-def small_system(name: str) -> Path:
-    """Return the image of the small system called `name`, which boots and says so."""
+def small_system(name: str, ballast: int = 0) -> Path:
+    """Return the image of the small system called `name`, which boots and says so; see `build` for `ballast`."""
     image = FOLDER / "systems" / f"{name}.img"
     with locked(FOLDER / "systems.lock"):
         if not image.exists():
             image.parent.mkdir(exist_ok=True)
-            part = build(image.with_suffix(".part"), name, medium("pxe") / "vmlinuz")
+            part = build(image.with_suffix(".part"), name, medium("pxe") / "vmlinuz", ballast)
             part.rename(image)
     return image
 

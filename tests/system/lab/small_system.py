@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -30,7 +31,7 @@ _EARLY = "search --label --set=root BTYSYSTEM\nset prefix=($root)/grub\n"
 _MENU = """\
 serial --unit=0 --speed=115200
 terminal_output serial console
-linux /vmlinuz console=tty0 console=ttyS0,115200 quiet
+linux /vmlinuz console=tty0 console=ttyS0,115200 quiet no_timer_check
 initrd /initrd
 boot
 """
@@ -45,8 +46,11 @@ echo "BTY-SYSTEM-UP name={name} firmware=$firmware"
 """
 
 
-def build(image: Path, name: str, kernel: Path) -> Path:
-    """Write the image of a system called `name`, of 64 MiB and with `kernel`; return its path. Needs no root."""
+def build(image: Path, name: str, kernel: Path, ballast: int = 0) -> Path:
+    """Write the image of a system called `name`, of 64 MiB and with `kernel`; return its path. Needs no root.
+
+    `ballast`: bytes that cannot be packed, so that a flash takes its time.
+    """
     work = image.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -59,6 +63,7 @@ def build(image: Path, name: str, kernel: Path) -> Path:
     )
     _run("sfdisk", "--quiet", image, stdin=table)
     _files(work, name, kernel)
+    (work / "ballast").write_bytes(random.Random(name).randbytes(ballast))
     _esp(image, work)
     _embed(image, work / "core.img")
     shutil.rmtree(work)
@@ -106,7 +111,7 @@ def _esp(image: Path, work: Path) -> None:
     _run("mmd", "-i", esp, "::EFI", "::EFI/BOOT", "::grub")
     _run("mcopy", "-i", esp, work / "BOOTX64.EFI", "::EFI/BOOT/")
     _run("mcopy", "-i", esp, work / "grub.cfg", "::grub/")
-    _run("mcopy", "-i", esp, work / "vmlinuz", work / "initrd", "::")
+    _run("mcopy", "-i", esp, work / "vmlinuz", work / "initrd", work / "ballast", "::")
     with image.open("r+b") as disk:
         disk.seek(_ESP)
         disk.write(esp.read_bytes())
