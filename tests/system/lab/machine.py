@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -202,6 +202,13 @@ class Machine:
     def reset(self) -> None:
         """Press the reset button."""
         self.order("system_reset")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the machine stand still while the block lasts."""
+        self.order("stop")
+        yield
+        self.order("cont")
 
     def order(self, command: str, **arguments: Any) -> Any:
         """Give QEMU an order."""

@@ -77,6 +77,12 @@ class Lan(Network):
         """The namespace with the bridge."""
         return f"{self.prefix}-lan"
 
+    @property
+    def served(self) -> int:
+        """How many bytes the server has sent into the network."""
+        counted = f"/sys/class/net/{_PORT}/statistics/rx_bytes"
+        return int(self.run(self.bridge, "cat", counted).stdout)
+
     def cut(self) -> None:
         """Pull the server's cable."""
         ip("-n", self.bridge, "link", "set", _PORT, "down")

@@ -20,6 +20,7 @@ ip link set eth0 up
 udhcpc -i eth0 -s /lib/bty/address -t 20 -T 1 -n -q >/run/udhcpc.log 2>&1 || cat /run/udhcpc.log
 echo "BTY-LIVE-UP small $(cut -d ' ' -f 1 /proc/uptime) s"
 bty-flash-on-boot </dev/null >/run/service.log 2>&1 &
+stty rows 24 cols 80 # busybox cannot ask for a size that is not known
 while true; do
     # What a console shows is the real one's script; after it there is a shell, as after a login.
     setsid cttyhack sh -c '/usr/lib/bty/console; exec sh'
