@@ -16,6 +16,7 @@ from hypothesis import settings
 from tests.capabilities import CAPABILITIES, required
 from tests.guard import GUARD, stand_guard
 from tests.loops import attach, detach
+from tests.system.lab import timings
 
 MIB = 1 << 20
 USUAL_SIGNALS: dict[signal.Signals, Any] = {
@@ -130,6 +131,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, number in sorted(reasons.items()):
         tests = "1 test" if number == 1 else f"{number} tests"
         terminalreporter.write_line(f"NOT PROVEN in this run: {reason} ({tests})", yellow=True)
+    every = [one for found in terminalreporter.stats.values() for one in found]
+    if timed := timings.rows(every):
+        terminalreporter.section("machines: what was tried, and seconds since power-on")
+        for line in timings.table(timed):
+            terminalreporter.write_line(line)
+        timings.keep(timed)
     if counts := os.environ.get("BTY_COUNTS"):
         stats = {what: len(terminalreporter.stats.get(what, [])) for what in COUNTED}
         Path(counts).write_text(json.dumps(stats))

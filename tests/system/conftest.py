@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.system.lab.kept import keep_logs
 from tests.system.lab.network import Lan
 from tests.system.lab.server import LabServer, lab_server
 from tests.system.lab.timings import Timings
@@ -30,4 +31,17 @@ def server(lan: Lan) -> Iterator[LabServer]:
 @pytest.fixture
 def timings(request: pytest.FixtureRequest) -> Timings:
     """How long the steps of this test took."""
-    return Timings(request.node.name)
+    return Timings(request.node.user_properties)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what machines and programs said in a test that fails, and say where."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and report.when == "call" and folder is not None:
+        kept = keep_logs(folder, report.nodeid)
+        report.sections.append(("logs and screens", f"kept in {kept}"))
+    return report

@@ -81,6 +81,7 @@ def test_a_flash_goes_on_where_it_was_after_the_cable_was_pulled(
     lan: Lan, live: LabServer, heavy: Path, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
+    timings.about("cable pulled", "bios", "flash-once")
     with box:
         box.wait("attempt 1 writes heavy.img", STARTED)
         before = lan.served
@@ -105,6 +106,7 @@ def test_a_flash_goes_on_after_the_server_was_killed_and_started_again(
     lan: Lan, live: LabServer, heavy: Path, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
+    timings.about("server killed", "bios", "flash-once")
     with box:
         box.wait("attempt 1 writes heavy.img", STARTED)
         before = lan.served
@@ -128,6 +130,7 @@ def test_a_machine_that_loses_power_does_not_boot_half_a_system(
     # Another system filled the disk, to the spare copy of its partition table at the far end.
     disk.write_bytes(small_system("two").read_bytes())
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
+    timings.about("power lost", "bios", "flash-once")
     with box:
         reaches(live, box, under_way, STARTED + FLASHED)
         box.off()
@@ -150,10 +153,11 @@ def test_a_machine_that_loses_power_does_not_boot_half_a_system(
 
 
 def test_an_image_that_disappears_while_a_machine_starts_brings_the_wizard(
-    live: LabServer, box: Machine, disk: Path
+    live: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.add_image(packed(small_system("one")), "one.img.zst")
     live.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
+    timings.about("image gone", "bios", "flash")
     with box:
         box.wait("BTY-LIVE-UP", STARTED)
         with box.stopped():
@@ -173,12 +177,13 @@ def test_an_image_that_disappears_while_a_machine_starts_brings_the_wizard(
 
 
 def test_a_disk_that_is_too_small_fails_thrice_and_then_a_person_is_wanted(
-    live: LabServer, box: Machine, tmp_path: Path
+    live: LabServer, box: Machine, tmp_path: Path, timings: Timings
 ) -> None:
     small = blank(tmp_path / "small.raw", SIZE // 2)
     box.drives = [Drive(small)]
     live.add_image(packed(small_system("one")), "one.img.zst")
     live.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
+    timings.about("disk too small", "bios", "flash")
     why = "/dev/vda has 33554432 bytes"
     with box:
         for number in (1, 2, 3):
@@ -200,11 +205,12 @@ def test_a_disk_that_is_too_small_fails_thrice_and_then_a_person_is_wanted(
 
 
 def test_a_selector_without_a_disk_says_what_is_there_instead(
-    live: LabServer, box: Machine, disk: Path
+    live: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.add_image(packed(small_system("one")), "one.img.zst")
     target = "serial:ANOTHER1"
     live.assign(box.mac, image="one.img.zst", target=target, boot_policy="flash-once")
+    timings.about("no such disk", "bios", "flash-once")
     with box:
         box.wait("attempt 1 the server knows", STARTED)
         box.shows("This machine was to be flashed by itself", 60)

@@ -80,6 +80,7 @@ def test_a_machine_is_flashed_and_boots_its_own_system(
         http_boot=kind.http_boot,
     )
     server.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash-once")
+    timings.about("unattended", way, "flash-once")
     with box:
         timings.note("contact", box.wait("bty: asking http://10.77.0.2:8080 what", 120))
         timings.note("live", box.wait("BTY-LIVE-UP", 240))

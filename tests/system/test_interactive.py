@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 def test_an_unknown_machine_gets_the_wizard_and_boots_what_was_flashed(
     lan: Lan, server: LabServer, tmp_path: Path, firmware: Firmware, timings: Timings
 ) -> None:
+    timings.about("wizard over the network", firmware, "tui")
     image = small_system("one")
     server.install_live(medium("pxe"))
     server.add_image(packed(image), "one.img.zst")

@@ -56,6 +56,7 @@ def test_flash_flashes_at_each_boot_until_an_operator_says_local(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
+    timings.about("unattended", "bios", "flash")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
         assert holds(disk, small_system("one"))
@@ -74,6 +75,7 @@ def test_flash_once_flashes_once_for_each_assignment(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash-once")
+    timings.about("unattended", "bios", "flash-once")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
         timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
@@ -101,6 +103,7 @@ def test_flash_cycle_boots_once_from_the_disk_after_each_flash(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash-cycle")
+    timings.about("unattended", "bios", "flash-cycle")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
         timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
@@ -123,6 +126,7 @@ def test_local_leaves_a_machine_to_its_own_disk(
 ) -> None:
     disk.write_bytes(small_system("two").read_bytes())
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="local")
+    timings.about("unattended", "bios", "local")
     with box:
         timings.note("system up", box.wait("BTY-SYSTEM-UP name=two firmware=bios", BOOTED))
     assert story(box.said) == ["own disk", "system two"]
@@ -136,6 +140,7 @@ def test_a_reflash_that_an_operator_asks_for_happens_once(
     disk.write_bytes(small_system("two").read_bytes())
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="local")
     stocked.api("POST", f"/machines/{box.mac}/reflash")
+    timings.about("unattended", "bios", "local, armed")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
         timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))

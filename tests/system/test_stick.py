@@ -31,6 +31,7 @@ def grown(folder: Path) -> Path:
 def test_a_machine_without_network_is_flashed_from_the_stick(
     tmp_path: Path, firmware: Firmware, timings: Timings
 ) -> None:
+    timings.about("stick", firmware)
     image = small_system("one")
     stick = grown(tmp_path)
     put_images(stick, packed(image))

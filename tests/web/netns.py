@@ -55,7 +55,8 @@ class Network:
 
     def start(self, namespace: str, *argv: str, until: str) -> Path:
         """Start a program that stays, wait until it has said `until`, and return what it says, as a file."""
-        log = self._logs / f"{len(self._running)}.log"
+        who = f"{namespace.rpartition('-')[2]}-{Path(argv[0]).name}"
+        log = self._logs / f"{len(self._running)}-{who}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
                 inside(namespace, *argv), stdin=subprocess.DEVNULL, stdout=file, stderr=file

@@ -74,7 +74,9 @@ class Machine:
         self.on()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_more: object) -> None:
+        if kind is not None and self.is_on:
+            self._keep_screen()
         self.off()
 
     def on(self) -> None:
@@ -142,24 +144,20 @@ class Machine:
         expression = re.compile(pattern)
         end = time.monotonic() + seconds
         while not expression.search(self.said[after:]):
-            if time.monotonic() > end or not self.is_on:
-                why = "in time" if self.is_on else "before it went off"
-                self._keep_screen(f"{self.name}-failed")
+            if why := self._hopeless(end, after):
                 tail = self.said[after:][-3000:]
-                raise AssertionError(
-                    f"{self.name} did not say {pattern!r} {why} ({self.seconds:.0f} s):\n{tail}"
-                )
+                raise AssertionError(f"{self.name} did not say {pattern!r} {why}:\n{tail}")
             time.sleep(0.1)
         return self.seconds
 
     def shows(self, text: str, seconds: float) -> float:
         """Wait until `text` stands on the screen of the serial terminal; return the seconds since power-on."""
         end = time.monotonic() + seconds
+        began = len(self.said)
         while text not in "\n".join(self.terminal.lines()):
-            if time.monotonic() > end or not self.is_on:
-                self._keep_screen(f"{self.name}-failed")
+            if why := self._hopeless(end, began):
                 shown = "\n".join(self.terminal.lines())
-                raise AssertionError(f"{self.name} does not show {text!r}, but\n{shown}")
+                raise AssertionError(f"{self.name} did not show {text!r} {why}, but\n{shown}")
             time.sleep(0.1)
         return self.seconds
 
@@ -219,9 +217,17 @@ class Machine:
     def _is_plain(self) -> bool:
         return self.firmware is not Firmware.BIOS if self.plain_rom is None else self.plain_rom
 
-    def _keep_screen(self, name: str) -> None:
+    def _hopeless(self, end: float, after: int) -> str | None:
+        """Return why it is no use to wait until `end`, or None."""
+        if "Kernel panic" in self.said[after:]:
+            return "before its kernel panicked"
+        if not self.is_on:
+            return "before it went off"
+        return f"in time ({self.seconds:.0f} s)" if time.monotonic() > end else None
+
+    def _keep_screen(self) -> None:
         with suppress(AssertionError, OSError):
-            self.screenshot(self.folder / f"{name}.png")
+            self.screenshot(self.folder / f"{self.name}.png")
 
     def _socket(self, kind: str) -> Path:
         return self.folder / f"{self.name}.{kind}"
