@@ -38,4 +38,6 @@ def create_app(settings: Settings) -> Flask:
     if hops := settings.trusted_proxies:
         trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
         app.wsgi_app = trusting  # type: ignore[method-assign]
+    if settings.pages_socket is not None:
+        app.wsgi_app = security.ThroughSocket(app.wsgi_app)  # type: ignore[method-assign]
     return app

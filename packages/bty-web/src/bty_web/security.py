@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+import flask
 import flask_login
 from flask import Flask, Request, Response, current_app, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bty_web.extensions import db, login
 from bty_web.models import User
-from bty_web.services import keys, preferences
+from bty_web.services import keys, logins, preferences
 from bty_web.services.history import Actor
 from bty_web.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,15 +40,48 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_")
+_STAMP = "password"  # in the session: `logins.stamp` when it began
 _SETTINGS_AGE = 1.0  # seconds that a process may believe what the Settings page kept
 
 
 class _PagesOnly(SecureCookieSessionInterface):
-    """Cookies are for pages: whatever else is asked neither reads nor sends one, so that caches may keep files."""
+    """Cookies are for pages: whatever else is asked neither reads nor sends one, so that caches may keep files.
+
+    A page that came encrypted has a cookie of its own name, which browsers never send in the clear; one by
+    the same name would also keep somebody who had come both ways from logging in.
+    """
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return the name of the cookie for the way that this request came."""
+        return (
+            f"__Host-{super().get_cookie_name(app)}"
+            if request.is_secure
+            else super().get_cookie_name(app)
+        )
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether browsers may send the cookie over HTTPS only."""
+        return request.is_secure or super().get_cookie_secure(app)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a page, or None where there is none to be had."""
         return super().open_session(app, request) if request.path.startswith("/ui") else None
+
+
+class ThroughSocket:
+    """Believes who the client is where a request came through the Unix socket: only the proxy can open it.
+
+    Whoever connects to the port says who it is by connecting.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._directly = wsgi_app
+        self._believing = ProxyFix(wsgi_app, x_for=1, x_proto=1, x_host=1)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        through = not environ.get("REMOTE_ADDR")  # a Unix socket has no addresses
+        return (self._believing if through else self._directly)(environ, start_response)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -63,7 +101,17 @@ def _user(kept: str) -> User | None:
     if not number.isdecimal():
         return None
     user = db.session.get(User, int(number))
-    return user if user is not None and keys.same(serial, user.login_serial) else None
+    if user is None or not keys.same(serial, user.login_serial):
+        return None
+    # Where passwd changes the password, nobody tells the database of it.
+    known = logins.stamp(process_settings(), user.name)
+    return user if keys.same(known, flask.session.get(_STAMP, "")) else None
+
+
+def begin_session(user: User) -> None:
+    """Let this browser be `user` until the password changes."""
+    flask.session[_STAMP] = logins.stamp(process_settings(), user.name)
+    flask_login.login_user(user)
 
 
 def _with_headers(response: Response) -> Response:
@@ -127,6 +175,26 @@ def base_url() -> str:
     if not host or len(host) > 255 or not set(host) <= _HOST:
         raise BadRequest("the Host header is not a host")
     return f"{request.scheme}://{host}"
+
+
+def machine_url() -> str:
+    """Return scheme, host and port for machines, which read plain HTTP only."""
+    if request.is_secure and (settings := process_settings()).pages_socket is not None:
+        return f"http://{_plain_host()}:{settings.bind.port}"
+    return base_url()
+
+
+def encrypted_url(path: str) -> str | None:
+    """Return where a page is encrypted; None where it is already, or never."""
+    if request.is_secure or process_settings().pages_socket is None:
+        return None
+    return f"https://{_plain_host()}{path}"
+
+
+def _plain_host() -> str:
+    """Return the host that the client used, without a port."""
+    host = base_url().partition("://")[2]
+    return host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
 def limited(most: int) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -50,6 +50,10 @@ def _path(text: str) -> Path:
     return path
 
 
+def _path_or_nothing(text: str) -> Path | None:
+    return _path(text) if text.strip() else None
+
+
 def _number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"\s*\d{1,12}\s*", text) or not least <= int(text) <= most:
@@ -158,6 +162,16 @@ class Settings:
     )
     secure_cookies: bool = setting(
         False, _yes, "Send cookies over HTTPS only: for a server whose pages are behind TLS."
+    )
+    pages_socket: Path | None = setting(
+        None,
+        _path_or_nothing,
+        "A Unix socket for a proxy on this machine that adds HTTPS and says who the client is.",
+    )
+    appliance_dir: Path | None = setting(
+        None,
+        _path_or_nothing,
+        "Where the root helpers of the server appliance answer; empty where this is none.",
     )
     event_streams: int = setting(
         64, _number(0, 4096), "Pages that one process keeps live; the others ask every few seconds."

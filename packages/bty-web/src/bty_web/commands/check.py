@@ -62,7 +62,7 @@ def _shown(name: str, value: object) -> str:
         return readiness.without_password(str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value) if value != "" else "(empty)"
+    return str(value) if value not in ("", None) else "(empty)"
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> list[str]:

@@ -13,6 +13,7 @@ from bty_web.console import Console
 from bty_web.exits import Exit
 from bty_web.models import User
 from bty_web.services import clock, keys, readiness, statefolder, users
+from bty_web.services.appliance import USER
 from bty_web.services.history import BTY
 from bty_web.settings import load
 
@@ -30,6 +31,13 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     with statefolder.working(settings):
         keys.load_key(settings.state_dir)
         database.upgrade(settings)
+        if settings.appliance_dir is not None and name == USER:
+            with readiness.opened(settings) as session:
+                users.of_the_system(session, now=clock.now())
+            console.say(
+                f"bty-web: {settings.state_dir} is set up; the password of {USER} is the system's"
+            )
+            return Exit.DONE
         with readiness.opened(settings) as session:
             there = session.scalar(select(User.id).where(User.name == name)) is not None
         if there:

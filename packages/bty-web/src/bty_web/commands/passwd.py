@@ -11,7 +11,7 @@ from bty_web.console import Console
 from bty_web.errors import NotFound
 from bty_web.exits import Exit
 from bty_web.models import User
-from bty_web.services import clock, readiness, users
+from bty_web.services import clock, logins, readiness, users
 from bty_web.services.history import BTY
 from bty_web.settings import load
 
@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     """Change a password; that user has to log in again everywhere."""
     settings = load()
     name: str = arguments.name
+    logins.insist_on_ours(settings, name)
     with readiness.opened(settings) as session:
         if session.scalar(select(User.id).where(User.name == name)) is None:
             raise NotFound(

@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,30 @@ def install(tftp_root: Path, *, root: Path = Path("/")) -> list[str]:
             write_durably(tftp_root / program.name, content)
             copied.append(program.name)
     return copied
+
+
+def refresh(
+    tftp_root: Path, placed: Mapping[str, str], *, root: Path = Path("/")
+) -> dict[str, str]:
+    """Bring what `tftp_root` has from Debian's package up to the package; return what it has from there now.
+
+    `placed` and the answer are digests by name. What is not what was placed is an upload, and stays.
+    """
+    made: dict[str, str] = {}
+    for program in PROGRAMS:
+        packaged = _packaged(program, root)
+        if packaged is None:
+            continue
+        fresh = hashlib.sha256(packaged).hexdigest()
+        content = _content(tftp_root / program.name)
+        there = None if content is None else hashlib.sha256(content).hexdigest()
+        if there not in (None, fresh, placed.get(program.name)):
+            continue
+        if there != fresh:
+            _make(tftp_root)
+            write_durably(tftp_root / program.name, packaged)
+        made[program.name] = fresh
+    return made
 
 
 def place(tftp_root: Path, name: str, stream: Readable) -> Present:

@@ -73,7 +73,7 @@ class ProxyDhcp:
         given = Fields(values)
         network = _subnet(given.text("subnet").strip())
         return cls(
-            interface=_interface(given.text("interface").strip()),
+            interface=interface_name(given.text("interface").strip()),
             subnet=network,
             server=_server(given.text("server").strip(), network),
             url=_url(given.text("url", most=1000).strip()),
@@ -117,7 +117,8 @@ class ProxyDhcp:
         return f"{self.url}/boot/{self.uefi_program.value}"
 
 
-def _interface(text: str) -> str:
+def interface_name(text: str) -> str:
+    """Return `text` where it can be the name of a network interface; raise `InvalidField`."""
     if not _INTERFACE.fullmatch(text):
         raise InvalidField(
             "interface",

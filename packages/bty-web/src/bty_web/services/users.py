@@ -16,6 +16,7 @@ from bty_web.errors import Conflict, NotAllowed, NotFound, TooMuch
 from bty_web.models import ApiToken, LoginFailure, User
 from bty_web.models.words import Scope
 from bty_web.services import keys
+from bty_web.services.appliance import USER
 from bty_web.services.history import Actor, record
 
 SHORTEST = 8  # characters of a password
@@ -25,6 +26,8 @@ PER_ADDRESS = 30
 USE_NOTED_EVERY = timedelta(minutes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}")
+# No password has this hash.
+NO_PASSWORD = "!"
 # Checked when there is no such user, so that the time of an answer does not tell who exists.
 _NOBODY = "scrypt:32768:8:1$bty$" + "0" * 128
 
@@ -46,6 +49,18 @@ def create(session: Session, name: str, password: str, *, by: Actor, now: dateti
     session.add(user)
     record(session, "user.created", f"user {name} was added", by=by, now=now, subject=name)
     session.flush()
+    return user
+
+
+def of_the_system(session: Session, *, now: datetime) -> User:
+    """Return the user whose password is the system's, made where there is none: nothing here would let it in."""
+    user = session.scalar(select(User).where(User.name == USER))
+    if user is None:
+        user = User(
+            name=USER, password_hash=NO_PASSWORD, login_serial=secrets.token_hex(16), created_at=now
+        )
+        session.add(user)
+        session.flush()
     return user
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from bty_web.errors import CannotListen
 from bty_web.settings import Bind
@@ -34,6 +37,33 @@ def listen(bind: Bind) -> socket.socket:
             f"cannot listen on {bind}: {why}",
             hint="is a server running there already? another address is taken with --bind or BTY_BIND",
         ) from error
+
+
+@contextmanager
+def listen_for_proxy(path: Path | None) -> Iterator[socket.socket | None]:
+    """A listening Unix socket for a proxy of this machine, removed at the end; raise `CannotListen`."""
+    if path is None:
+        yield None
+        return
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(
+            missing_ok=True
+        )  # of a server that was killed; two cannot work on one state folder
+        listening.bind(str(path))
+        path.chmod(0o660)  # its folder says whose group that is
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise CannotListen(
+            f"cannot listen on {path}: {(error.strerror or str(error)).lower()}",
+            hint="give bty-web a folder that it may write to, or take BTY_PAGES_SOCKET away",
+        ) from error
+    try:
+        yield listening
+    finally:
+        listening.close()
+        path.unlink(missing_ok=True)
 
 
 def url(listening: socket.socket) -> str:

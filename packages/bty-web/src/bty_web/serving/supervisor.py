@@ -13,7 +13,7 @@ from types import FrameType
 
 from bty_web.errors import BrokenSetting
 from bty_web.serving.child import Child
-from bty_web.serving.listen import listen, url
+from bty_web.serving.listen import listen, listen_for_proxy, url
 from bty_web.serving.web import GRACE, Web
 from bty_web.serving.work import work
 from bty_web.settings import Settings
@@ -31,12 +31,18 @@ def serve(settings: Settings, *, told: Say, say: Say) -> int:
     Settings were looked at and the database is up to date. Raises `CannotListen`.
     """
     _allow_many_files()
-    with _hearing() as heard, listen(settings.bind) as listening:
+    with (
+        _hearing() as heard,
+        listen(settings.bind) as listening,
+        listen_for_proxy(settings.pages_socket) as pages,
+    ):
         address = url(listening)
         ready, write_ready = os.pipe()
-        web = Child(lambda: Web(settings, listening.detach(), write_ready).serve())
+        doors = [one for one in (listening, pages) if one is not None]
+        web = Child(lambda: Web(settings, [one.detach() for one in doors], write_ready).serve())
         # The kernel would go on accepting for us after the web processes have closed theirs.
-        listening.close()
+        for one in doors:
+            one.close()
         os.close(write_ready)
         running = _Running(settings, web, say)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,10 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Web(BaseApplication):  # type: ignore[misc]
-    """The web application under gunicorn, listening on a socket that is open already."""
+    """The web application under gunicorn, listening on sockets that are open already."""
 
-    def __init__(self, settings: Settings, listening: int, ready: int) -> None:
-        """`listening` is the socket; one byte is written to `ready` for each worker that answers."""
+    def __init__(self, settings: Settings, listening: Sequence[int], ready: int) -> None:
+        """`listening` are the sockets; one byte is written to `ready` for each worker that answers."""
         self.settings = settings
         self.listening = listening
         self.ready = ready
@@ -56,7 +57,7 @@ class Web(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         """Say everything that an environment variable of gunicorn could otherwise decide."""
         for name, value in {
-            "bind": f"fd://{self.listening}",
+            "bind": [f"fd://{number}" for number in self.listening],
             "workers": self.settings.workers,
             "worker_class": Worker,
             "threads": self.settings.threads,

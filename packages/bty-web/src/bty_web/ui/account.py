@@ -10,14 +10,16 @@ from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from bty_core.errors import BtyError, InvalidValue
+from bty_core.errors import BtyError, InvalidValue, Refused
 from bty_core.wire.fields import InvalidField
-from bty_web.errors import Conflict, NotAllowed, NotFound, TooMuch
+from bty_web import security
+from bty_web.errors import Conflict, NotAllowed, NotFound
 from bty_web.extensions import db, writing
 from bty_web.models import User
 from bty_web.problems import status_of
 from bty_web.security import client_address, current_user, login_required, person
-from bty_web.services import users
+from bty_web.services import logins, users
+from bty_web.services.appliance import USER
 from bty_web.services.clock import now
 from bty_web.ui.blueprint import bp
 
@@ -28,6 +30,7 @@ class AccountPage:
 
     user: User
     people: Sequence[User]
+    systems: str | None  # the user whose password is the system's, if there is one
     shortest: int = users.SHORTEST
     error: BtyError | None = None
     name: str = ""  # of a user who could not be added
@@ -51,15 +54,16 @@ def account_password() -> Response | tuple[str, int]:
     """Change the password of whoever asks, who has to know the old one."""
     name, by = current_user().name, person()
     try:
+        logins.insist_on_ours(security.process_settings(), name)
         _checked(name, request.form.get("old", ""))
         fresh = request.form.get("password", "")
         if fresh != request.form.get("again", ""):
             raise InvalidField("again", "the two new passwords differ")
         with writing() as session:
             user = users.set_password(session, name, fresh, by=by, now=now())
-    except (InvalidValue, NotAllowed, TooMuch) as error:
+    except (InvalidValue, NotAllowed, Refused) as error:
         return _page(error), status_of(error)
-    flask_login.login_user(user)  # every session ended, this one goes on
+    security.begin_session(user)  # every session ended, this one goes on
     flash("The password is changed. Every other session of yours has ended.", "ok")
     return redirect(url_for("ui.account"))
 
@@ -116,6 +120,7 @@ def _another(number: int) -> User:
         raise NotFound(f"there is no user {number}", hint="somebody may have removed it already")
     if found.id == current_user().id:
         raise Conflict("you cannot remove yourself", hint="another user can")
+    logins.insist_on_ours(security.process_settings(), found.name)
     return found
 
 
@@ -136,5 +141,6 @@ def _checked(name: str, password: str) -> None:
 
 def _page(error: BtyError | None = None, name: str = "") -> str:
     found = db.session.scalars(select(User).order_by(User.name)).all()
-    page = AccountPage(user=current_user(), people=found, error=error, name=name)
+    systems = USER if logins.is_the_systems(security.process_settings(), USER) else None
+    page = AccountPage(user=current_user(), people=found, systems=systems, error=error, name=name)
     return render_template("settings/account.html", page=page)

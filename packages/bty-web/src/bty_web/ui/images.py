@@ -244,7 +244,7 @@ def _page(
         imports=_imports(),
         room=_room(in_force),
         root=str(in_force.image_root),
-        server=security.base_url(),
+        server=security.machine_url(),
         error=error,
         wanted=wanted,
         form=form,
@@ -254,7 +254,7 @@ def _page(
 def _image_page(found: Image, *, error: BtyError | None = None) -> ImagePage:
     mine = select(Machine).where(Machine.image == found.name)
     total = db.session.scalar(select(func.count()).select_from(mine.subquery())) or 0
-    server = security.base_url()
+    server = security.machine_url()
     return ImagePage(
         image=found,
         job=_measuring().get(found.name),

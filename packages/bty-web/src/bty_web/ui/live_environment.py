@@ -173,6 +173,6 @@ def _page(*, check: bool = False, error: BtyError | None = None) -> LivePage:
         programs=rows,
         boot_dir=str(in_force.boot_dir),
         tftp_root=str(in_force.tftp_root),
-        server=security.base_url(),
+        server=security.machine_url(),
         error=error,
     )

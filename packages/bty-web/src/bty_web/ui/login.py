@@ -14,8 +14,15 @@ from bty_core.errors import BtyError
 from bty_web.errors import TooMuch
 from bty_web.extensions import db, writing
 from bty_web.models import User
-from bty_web.security import client_address, login_required
-from bty_web.services import users
+from bty_web.security import (
+    begin_session,
+    client_address,
+    encrypted_url,
+    login_required,
+    process_settings,
+)
+from bty_web.services import logins, users
+from bty_web.services.appliance import HelperSilent
 from bty_web.services.clock import now
 from bty_web.services.history import Actor
 from bty_web.ui.blueprint import bp
@@ -28,6 +35,7 @@ class LoginPage:
     """What the login shows. `users` is whether anybody could log in at all."""
 
     users: bool
+    encrypted_url: str | None  # where this page is encrypted, if it is not and could be
     name: str = ""
     error: BtyError | None = None
 
@@ -37,7 +45,7 @@ def login() -> Response | str:
     """Ask who it is."""
     if flask_login.current_user.is_authenticated:
         return redirect(_next())
-    return render_template("login/login.html", page=LoginPage(users=_anybody()))
+    return render_template("login/login.html", page=_page())
 
 
 @bp.post("/login")
@@ -51,17 +59,22 @@ def log_in() -> Response | tuple[str, int]:
     except TooMuch as error:
         return _again(name, error), 429
     # Hashing takes long: before the lock for writing is taken.
-    user = users.check(db.session(), name, password)
+    try:
+        right = logins.check(db.session(), process_settings(), name, password)
+    except HelperSilent as error:
+        return _again(name, error), 503
+    user = None
     with writing() as unit:
-        if user is None:
-            users.login_failed(unit, name, by=Actor("nobody", by.address), now=now())
+        if right:
+            user = logins.user(unit, process_settings(), name, now=now())
+            users.logged_in(unit, user, by=by, now=now())
         else:
-            users.logged_in(unit, unit.get_one(User, user.id), by=by, now=now())
+            users.login_failed(unit, name, by=Actor("nobody", by.address), now=now())
     if user is None:
         return _again(name, WRONG), 401
     session.clear()  # nothing of the session before, its CSRF token included
     session.permanent = True
-    flask_login.login_user(user)
+    begin_session(user)
     return redirect(_next())
 
 
@@ -76,8 +89,13 @@ def logout() -> Response:
 
 
 def _again(name: str, error: BtyError) -> str:
-    page = LoginPage(users=_anybody(), name=name, error=error)
-    return render_template("login/login.html", page=page)
+    return render_template("login/login.html", page=_page(name, error))
+
+
+def _page(name: str = "", error: BtyError | None = None) -> LoginPage:
+    return LoginPage(
+        users=_anybody(), encrypted_url=encrypted_url(url_for("ui.login")), name=name, error=error
+    )
 
 
 def _anybody() -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import flask_login
 from flask import Flask, request, url_for
+
+from bty_web.security import process_settings
+from bty_web.services import logins
 
 # Endpoint, label, and what the endpoints of the pages below it begin with.
 PLACES = (
@@ -31,6 +35,14 @@ class Place:
 def init_app(app: Flask) -> None:
     """Let templates know the navigation."""
     app.context_processor(_places)
+    app.context_processor(_defaults)
+
+
+def _defaults() -> dict[str, Any]:
+    """Let every page say that the appliance still has a password that everybody knows."""
+    if not flask_login.current_user.is_authenticated:
+        return {"defaults": ()}
+    return {"defaults": logins.defaults_in_place(process_settings())}
 
 
 def _places() -> dict[str, Any]:

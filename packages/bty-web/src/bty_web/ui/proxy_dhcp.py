@@ -25,7 +25,8 @@ from bty_web.models import Job
 from bty_web.models.words import JobState
 from bty_web.problems import status_of
 from bty_web.security import login_required, person
-from bty_web.services import jobs, preferences
+from bty_web.services import appliance, jobs, preferences
+from bty_web.services.appliance import Applied, Done
 from bty_web.services.clock import now
 from bty_web.services.history import record
 from bty_web.settings import Settings
@@ -37,6 +38,7 @@ PATH_UNITS = (
     Path("/usr/lib/systemd/system/bty-proxy-dhcp.path"),
     Path("/etc/systemd/system/bty-proxy-dhcp.path"),
 )
+_PATIENCE = 10.0  # seconds that somebody who presses the button waits for dnsmasq
 # The fields of the form, and the settings that they are kept in.
 FIELDS = {
     "interface": "dhcp_interface",
@@ -94,6 +96,8 @@ class ProxyDhcpPage:
     values: Mapping[str, str]
     fixed: Mapping[str, str]
     by_itself: bool  # whether the appliance applies what is written
+    helped: Applied | None  # what its helper made of what is written now
+    pending: bool  # whether the helper has not come to it yet
     command: str
     file: str
     reachable: bool  # whether machines can reach this server at all
@@ -167,7 +171,7 @@ def proxy_dhcp_activate() -> Response | tuple[str, int]:
         preferences.change(session, security.process_settings(), kept, by=person(), now=now())
         record(session, "dhcp.activated", told, by=person(), now=now(), subject=values.interface)
     security.settings_changed()
-    flash(f"Proxy-DHCP is configured on {values.interface}.", "ok")
+    _tell(_helped(_PATIENCE), f"Proxy-DHCP is configured on {values.interface}.")
     return redirect(url_for("ui.proxy_dhcp"))
 
 
@@ -187,7 +191,7 @@ def proxy_dhcp_off() -> Response:
         with writing() as session:
             told = "proxy-DHCP was switched off"
             record(session, "dhcp.removed", told, by=person(), now=now(), subject="proxy-DHCP")
-    flash("Proxy-DHCP is off." if was_on else "Proxy-DHCP was off already.", "ok")
+    _tell(_helped(_PATIENCE), "Proxy-DHCP is off." if was_on else "Proxy-DHCP was off already.")
     return redirect(url_for("ui.proxy_dhcp"))
 
 
@@ -224,7 +228,9 @@ def proxy_dhcp_probe_result() -> str:
 
 
 def may_probe() -> bool:
-    """Whether this process, and so a worker beside it, may send raw packets."""
+    """Whether a helper asks for this server, or this process, and so a worker beside it, may send raw packets."""
+    if security.process_settings().appliance_dir is not None:
+        return True
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError:
@@ -302,6 +308,8 @@ def _page(
         values=values,
         fixed=_fixed(in_force),
         by_itself=any(unit.exists() for unit in PATH_UNITS),
+        helped=(helped := _helped()),
+        pending=in_force.appliance_dir is not None and helped is None and active is not None,
         command=dnsmasq.command(folder),
         file=str(folder / dnsmasq.CONFIGURATION),
         reachable=not _loopback(in_force.bind.host),
@@ -312,6 +320,22 @@ def _page(
         preview=preview,
         error=error,
     )
+
+
+def _helped(patience: float = 0.0) -> Applied | None:
+    """Return what the appliance's helper made of what is written, given `patience` seconds; None elsewhere."""
+    in_force = security.settings()
+    if in_force.appliance_dir is None:
+        return None
+    return appliance.settled(
+        in_force.appliance_dir, in_force.dnsmasq_dir / dnsmasq.VALUES, patience
+    )
+
+
+def _tell(helped: Applied | None, said: str) -> None:
+    """Say how it ended; the page itself shows what went wrong."""
+    if helped is None or helped.done in (Done.ON, Done.OFF):
+        flash(said, "ok")
 
 
 def _active(folder: Path) -> tuple[ProxyDhcp | None, BtyError | None]:
