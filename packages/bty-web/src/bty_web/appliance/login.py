@@ -74,7 +74,7 @@ class Login:
                 with suppress(OSError):
                     answer = {"answer": "yes" if right else "no"}
                     line.sendall(json.dumps(answer).encode() + b"\n")
-        except (OSError, ValueError, BtyError) as failure:
+        except (OSError, ValueError, RecursionError, BtyError) as failure:
             # Never the question itself: it holds a password.
             told = failure.message if isinstance(failure, BtyError) else type(failure).__name__
             sys.stderr.write(f"bty-appliance: a question could not be answered: {told}\n")

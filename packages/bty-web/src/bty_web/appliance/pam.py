@@ -18,7 +18,7 @@ _ECHO_OFF = 1  # the question for a password
 _SILENT = 0x8000
 _NO_EMPTY_PASSWORD = 0x1
 # What is no answer about the password: the service, a module or the memory is missing.
-_BROKEN = {1, 2, 3, 4, 5, 26}
+_BROKEN = {1, 2, 3, 4, 5, 26, 28}
 
 
 class PamBroken(BtyError):

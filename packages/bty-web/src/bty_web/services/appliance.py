@@ -10,6 +10,7 @@ import hashlib
 import json
 import secrets
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,7 +36,8 @@ PROBE_REQUEST = ("probe", "request.json")
 
 MOST_BYTES = 64 * 1024  # of a wish, or of a password with its wrapping
 _LOOK = 0.2  # seconds between two looks at what a helper has written
-_PATIENCE = 15.0  # seconds for an answer: the helper may have to be started, and is slow on purpose
+# Seconds and microseconds for an answer: the helper may have to be started, and is slow on purpose.
+_PATIENCE = struct.pack("ll", 15, 0)
 
 
 class HelperSilent(BtyError):
@@ -206,7 +208,9 @@ def password_is_right(folder: Path, password: str) -> bool:
     question = json.dumps({"schema_version": SCHEMA_VERSION, "password": password}).encode() + b"\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_PATIENCE)
+            # By the kernel: with Python's own timeout, a full queue would be an error at once.
+            for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                line.setsockopt(socket.SOL_SOCKET, way, _PATIENCE)
             line.connect(str(folder / LOGIN))
             line.sendall(question)
             line.shutdown(socket.SHUT_WR)
