@@ -16,10 +16,10 @@ from sqlalchemy import Engine, text
 from bty_web import database
 from bty_web.errors import DatabaseBroken
 from bty_web.models import Base
-from bty_web.services import backups
+from bty_web.services import backups, preferences
 from bty_web.services.restoring import restore
 from bty_web.settings import Settings
-from tests.web.site import NOW
+from tests.web.site import NOW, OPERATOR, Site
 
 NEWER = '''"""Add a table."""
 
@@ -115,6 +115,32 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     add_migration()
     restore(server_settings, tmp_path / "bty.tar.gz", now=NOW)
     assert (made.revision, revision(server_settings)) == ("0001", "test2")
+
+
+CHANGED = """op.add_column("machines", sa.Column("rack", sa.String(40), server_default="?", nullable=False))
+    with op.batch_alter_table("machines") as table:
+        table.alter_column("notes", new_column_name="remarks")
+    op.execute("UPDATE preferences SET value = 'tui' WHERE name = 'default_policy'")"""
+
+
+def test_machines_and_settings_come_through_a_change_of_their_tables(
+    site: Site, add_migration: Callable[..., None], tmp_path: Path
+) -> None:
+    number = site.add_machine(name="build-7", notes="by the door", boot_policy="local")
+    with site.session() as session:
+        kept = {"default_policy": "local", "flash_limit": "7"}
+        preferences.change(session, site.settings, kept, by=OPERATOR, now=NOW)
+    backups.make(site.settings, tmp_path / "bty.tar.gz", now=NOW)
+    site.engine.dispose()
+    add_migration(CHANGED)
+    restore(site.settings, tmp_path / "bty.tar.gz", now=NOW)
+    with reached(site.settings) as engine, engine.connect() as connection:
+        machines = connection.execute(
+            text("SELECT id, name, remarks, boot_policy, rack FROM machines")
+        )
+        assert machines.all() == [(number, "build-7", "by the door", "local", "?")]
+        kept_now = connection.execute(text("SELECT name, value FROM preferences ORDER BY name"))
+        assert kept_now.all() == [("default_policy", "tui"), ("flash_limit", "7")]
 
 
 def test_a_newer_database_is_refused_and_not_touched(server_settings: Settings) -> None:
