@@ -13,6 +13,7 @@ import bty_agent.unattended.main
 import bty_agent.wizard.cli
 import bty_media.cli
 import bty_media.exits
+import bty_web.appliance.cli
 import bty_web.cli
 import bty_web.exits
 from bty_agent.cli import DEFAULT_IMAGE_ROOT, SELECTORS
@@ -297,6 +298,25 @@ def web_commands() -> str:
         parts += [f"`{PREFIX}{name.upper()}`, `{name}`", f": {declared['help']}{page}", ""]
     parts += ["`BTY_CONFIG`", f": Another file than `{FILE}`.", ""]
     return "\n".join([*parts, *_tail(bty_web.exits.MEANINGS, _WEB_EXAMPLES)])
+
+
+_APPLIANCE_ABOUT = """\
+Units of the appliance start it when there is something to do, most of them as root. What `bty-web` wishes is read from
+small files in its state folder, checked value by value, and answered in `appliance_dir`.
+"""
+_APPLIANCE_EXAMPLES = """\
+Give the pages a certificate of bty's own, with the names that people type:
+
+    sudo bty-appliance certificate --again --name bty.example.org \\
+        --name 192.168.1.2
+"""
+
+
+def appliance_commands() -> str:
+    """Return the page of `bty-appliance`: all commands, options and exit codes."""
+    parser = bty_web.appliance.cli.build_parser()
+    parts = _head("bty-appliance", parser, commands_of(parser), _APPLIANCE_ABOUT)
+    return "\n".join([*parts, *_tail(bty_web.exits.MEANINGS, _APPLIANCE_EXAMPLES)])
 
 
 _SETTINGS = (

@@ -27,6 +27,13 @@ html_copy_source = False
 man_pages = [
     ("reference/generated/commands", "bty", "put an OS image onto a disk, verified", [author], 1),
     (
+        "reference/generated/bty-appliance",
+        "bty-appliance",
+        "what the units of the server appliance run",
+        [author],
+        1,
+    ),
+    (
         "reference/generated/bty-flash-on-boot",
         "bty-flash-on-boot",
         "flash this machine as its server wants it",

@@ -17,6 +17,7 @@ from bty_agent.pretend.machine import DISK, MACHINE, NIC, PARTITION, USE
 from bty_core.errors import BtyError
 from bty_core.events import Event
 from docs.commands import (
+    appliance_commands,
     commands,
     flash_on_boot,
     images_partition,
@@ -106,6 +107,7 @@ def pretended_machines() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
+    "bty-appliance.md": appliance_commands,
     "bty-flash-on-boot.md": flash_on_boot,
     "bty-images-partition.md": images_partition,
     "bty-media.md": media_commands,

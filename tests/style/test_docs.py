@@ -19,6 +19,7 @@ import bty_agent.unattended.main
 import bty_agent.wizard.cli
 import bty_media.cli
 import bty_media.exits
+import bty_web.appliance.cli
 import bty_web.cli
 import bty_web.exits
 from bty_core.errors import Refusals
@@ -36,15 +37,18 @@ PROGRAMS = {
     "bty-web": (bty_web, "bty-web.md"),
 }
 ON_BOOT, TUI, STICK = "bty-flash-on-boot", "bty-tui", "bty-images-partition"
+APPLIANCE = "bty-appliance"
 PAGE_OF = {name: page for name, (_, page) in PROGRAMS.items()} | {
-    name: f"{name}.md" for name in (ON_BOOT, TUI, STICK)
+    name: f"{name}.md" for name in (ON_BOOT, TUI, STICK, APPLIANCE)
 }
 # (program, command or nothing) -> its parser
 PARSERS: dict[tuple[str, str], argparse.ArgumentParser] = {
     (ON_BOOT, ""): bty_agent.unattended.main.build_parser(),
     (STICK, ""): bty_agent.stick.main.build_parser(),
     (TUI, ""): bty_agent.wizard.cli.build_parser(),
+    (APPLIANCE, ""): bty_web.appliance.cli.build_parser(),
 }
+PARSERS |= {(APPLIANCE, name): one for name, one in commands_of(PARSERS[APPLIANCE, ""]).items()}
 for program, (package, _) in PROGRAMS.items():
     parser = package.cli.build_parser()
     PARSERS |= {(program, ""): parser}
@@ -92,7 +96,7 @@ def test_help_is_not_wider_than_80_columns(which: tuple[str, str]) -> None:
 @pytest.mark.parametrize("program", PAGE_OF)
 def test_every_exit_code_is_in_the_page_of_commands(program: str) -> None:
     told = section(PAGES[PAGE_OF[program]](), "## Exit codes")
-    package, _ = PROGRAMS.get(program, PROGRAMS["bty"])
+    package, _ = PROGRAMS.get(program, PROGRAMS["bty-web" if program == APPLIANCE else "bty"])
     meanings = package.exits.MEANINGS.items()
     assert [code for code, says in meanings if f"| {int(code)} | {says} |" not in told] == []
 
@@ -177,6 +181,7 @@ def test_the_man_pages_have_every_option_and_render_without_a_warning(tmp_path: 
             "bty-media": "ENVIRONMENT\n",
             "bty": "SELECTORS\n",
             "bty-web": "SETTINGS\n",
+            APPLIANCE: "EXAMPLES\n",
             ON_BOOT: "FILES\n",
             STICK: "EXAMPLES\n",
             TUI: "KEYS\n",

@@ -29,7 +29,7 @@ def build_parser() -> Parser:
     parser = program_parser(
         "bty-appliance",
         __version__,
-        "What the units of the server appliance run. Only certificate is of use to a person.",
+        "What the units of the server appliance run; certificate is for people too.",
         codes,
     )
     commands = add_commands(parser)
