@@ -35,7 +35,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(".")[1])))
 
 LAB = ROOT / ".nox" / "lab"  # firmware, builds and their caches, for machines of tests
-MEDIA = ("pxe", "usb")
+MEDIA = ("usb", "server")  # the server holds the network environment, built on the way
 
 SYSTEM = "loop or root or netns or dnsmasq or qemu or postgresql or redis"
 LARGE = "vm or browser"
@@ -120,7 +120,9 @@ def pytest(
         env = {"BTY_COUNTS": str(counts)}
         words = [*root, str(python), "-m", "pytest", "-m", marks, *more, *session.posargs]
         if root:  # what root leaves in the tree, its owner could not remove
-            words[1:1] = ["--preserve-env=PATH,BTY_REQUIRE,BTY_COUNTS,CI,PYTHONDONTWRITEBYTECODE"]
+            words[1:1] = [
+                "--preserve-env=PATH,BTY_REQUIRE,BTY_COUNTS,BTY_LAB_FULL,CI,PYTHONDONTWRITEBYTECODE"
+            ]
             words += ["-p", "no:cacheprovider"]
             env["PYTHONDONTWRITEBYTECODE"] = "1"
         try:
@@ -223,6 +225,19 @@ def vm(session: nox.Session) -> None:
     with recorded("media"):
         build_media(session)
     pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
+
+
+@nox.session(python=False)
+def lab(session: nox.Session) -> None:
+    """Machines to look at: `-- demo` shows a flash, `-- --keep` leaves a machine on, `-- full` tries everything."""
+    build_media(session)
+    if session.posargs[:1] == ["full"]:
+        del session.posargs[0]
+        os.environ["BTY_LAB_FULL"] = "1"
+        pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
+        return
+    words = [str(environment(session) / "python"), "-m", "tools.lab", *session.posargs]
+    session.run(*as_root(), *words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
 
 def build_media(session: nox.Session) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.lab.firmware import TRIED, Firmware
 from tests.system.lab.kept import keep_logs
 from tests.system.lab.network import Lan
 from tests.system.lab.server import LabServer, lab_server
@@ -26,6 +27,13 @@ def server(lan: Lan) -> Iterator[LabServer]:
     """A server on that network, with proxy-DHCP."""
     with lab_server(lan) as made:
         yield made
+
+
+@pytest.fixture(params=TRIED)
+def firmware(request: pytest.FixtureRequest) -> Firmware:
+    """What a machine starts with, where a test does not say it."""
+    found: Firmware = request.param
+    return found
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.system.lab.firmware import Firmware
 from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import medium
 from tests.system.lab.network import Lan
+from tests.system.lab.pictures import picture
 from tests.system.lab.timings import Timings
 
 pytestmark = [pytest.mark.vm, pytest.mark.browser, pytest.mark.timeout(3000)]
@@ -38,6 +39,7 @@ def look_around(server: Appliance) -> None:
 def test_it_starts_with_secure_boot(
     lan: Lan, tmp_path: Path, firmware: Firmware, timings: Timings
 ) -> None:
+    timings.about("appliance, first start", firmware)
     with appliance(lan, disk_of_appliance(tmp_path / "server.raw"), firmware) as server:
         timings.note("pages answer", server.machine.seconds)
         look_around(server)
@@ -47,6 +49,7 @@ def test_it_starts_with_secure_boot(
 def test_an_unknown_machine_boots_from_it_once_proxy_dhcp_is_on(
     lan: Lan, tmp_path: Path, timings: Timings
 ) -> None:
+    timings.about("appliance, machine boots from it", "bios", "tui")
     with appliance(lan, disk_of_appliance(tmp_path / "server.raw")) as server:
         timings.note("pages answer", server.machine.seconds)
         look_around(server)
@@ -56,6 +59,8 @@ def test_an_unknown_machine_boots_from_it_once_proxy_dhcp_is_on(
         def switch_on(page: Page) -> None:
             assert not log_in(page, "bty", "odus")
             assert log_in(page, "bty", "bty")
+            page.goto("/ui/")
+            page.screenshot(path=picture("appliance"))
             nag = page.get_by_text("The default password of bty and of odus is still in place")
             assert nag.is_visible()
             page.goto("/ui/live")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.system.lab.disks import MIB, blank, boots, holds
+from tests.system.lab.firmware import Firmware
 from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import packed, small_system
 from tests.system.lab.network import Lan
@@ -39,10 +40,10 @@ EARLY = 12 * MIB  # bytes on the disk; far more are still to come than any buffe
 
 
 @pytest.fixture
-def live(server: LabServer) -> LabServer:
+def live(server: LabServer, firmware: Firmware) -> LabServer:
     """A server with a live environment, which decides anew at each contact."""
     server.install_live(small_live())
-    server.api("PUT", "/settings", local_boot_grace=0)
+    server.api("PUT", "/settings", local_boot_grace=firmware.asks_again)
     return server
 
 
@@ -61,9 +62,11 @@ def disk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def box(lan: Lan, disk: Path, tmp_path: Path) -> Machine:
+def box(lan: Lan, disk: Path, tmp_path: Path, firmware: Firmware) -> Machine:
     """A machine with a slow disk, switched off."""
-    return Machine("box", tmp_path, drives=[Drive(disk, write_rate=RATE)], lan=lan, cpus=1)
+    return Machine(
+        "box", tmp_path, firmware, drives=[Drive(disk, write_rate=RATE)], lan=lan, cpus=1
+    )
 
 
 def under_way(attempt: dict[str, Any]) -> bool:
@@ -81,7 +84,7 @@ def test_a_flash_goes_on_where_it_was_after_the_cable_was_pulled(
     lan: Lan, live: LabServer, heavy: Path, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
-    timings.about("cable pulled", "bios", "flash-once")
+    timings.about("cable pulled", box.firmware, "flash-once")
     with box:
         box.wait("attempt 1 writes heavy.img", STARTED)
         before = lan.served
@@ -106,7 +109,7 @@ def test_a_flash_goes_on_after_the_server_was_killed_and_started_again(
     lan: Lan, live: LabServer, heavy: Path, box: Machine, disk: Path, timings: Timings
 ) -> None:
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
-    timings.about("server killed", "bios", "flash-once")
+    timings.about("server killed", box.firmware, "flash-once")
     with box:
         box.wait("attempt 1 writes heavy.img", STARTED)
         before = lan.served
@@ -130,7 +133,7 @@ def test_a_machine_that_loses_power_does_not_boot_half_a_system(
     # Another system filled the disk, to the spare copy of its partition table at the far end.
     disk.write_bytes(small_system("two").read_bytes())
     live.assign(box.mac, image="heavy.img", target="only", boot_policy="flash-once")
-    timings.about("power lost", "bios", "flash-once")
+    timings.about("power lost", box.firmware, "flash-once")
     with box:
         reaches(live, box, under_way, STARTED + FLASHED)
         box.off()
@@ -157,7 +160,7 @@ def test_an_image_that_disappears_while_a_machine_starts_brings_the_wizard(
 ) -> None:
     live.add_image(packed(small_system("one")), "one.img.zst")
     live.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
-    timings.about("image gone", "bios", "flash")
+    timings.about("image gone", box.firmware, "flash")
     with box:
         box.wait("BTY-LIVE-UP", STARTED)
         with box.stopped():
@@ -183,7 +186,7 @@ def test_a_disk_that_is_too_small_fails_thrice_and_then_a_person_is_wanted(
     box.drives = [Drive(small)]
     live.add_image(packed(small_system("one")), "one.img.zst")
     live.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
-    timings.about("disk too small", "bios", "flash")
+    timings.about("disk too small", box.firmware, "flash")
     why = "/dev/vda has 33554432 bytes"
     with box:
         for number in (1, 2, 3):
@@ -210,7 +213,7 @@ def test_a_selector_without_a_disk_says_what_is_there_instead(
     live.add_image(packed(small_system("one")), "one.img.zst")
     target = "serial:ANOTHER1"
     live.assign(box.mac, image="one.img.zst", target=target, boot_policy="flash-once")
-    timings.about("no such disk", "bios", "flash-once")
+    timings.about("no such disk", box.firmware, "flash-once")
     with box:
         box.wait("attempt 1 the server knows", STARTED)
         box.shows("This machine was to be flashed by itself", 60)

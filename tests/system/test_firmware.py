@@ -17,7 +17,7 @@ from tests.system.lab.media import packed, small_system
 from tests.system.lab.network import Lan
 from tests.system.lab.server import LabServer
 from tests.system.lab.small_live import small_live
-from tests.system.lab.story import story
+from tests.system.lab.story import contacts
 from tests.system.lab.timings import Timings
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
@@ -89,7 +89,7 @@ def test_a_machine_is_flashed_and_boots_its_own_system(
         timings.note("system up", box.wait(up, 150))
     assert holds(disk, image)
     own = ["own disk"] * kind.asks
-    assert story(box.said) == ["flash one.img.zst", "live", "reboots", *own, "system one"]
+    assert contacts(box.said) == ["flash one.img.zst", "live", "reboots", *own, "system one"]
     assert [one["state"] for one in server.attempts(box.mac)] == ["done"]
     first = box.said.partition("bty: asking")[0]
     assert kind.says in first

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.lab.disks import blank, holds
+from tests.system.lab.firmware import Firmware
 from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import packed, small_system
 from tests.system.lab.network import Lan
@@ -25,13 +26,13 @@ BOOTED = 90.0
 
 
 @pytest.fixture
-def stocked(server: LabServer) -> LabServer:
+def stocked(server: LabServer, firmware: Firmware) -> LabServer:
     """A server with a live environment and two images, which decides anew at each contact."""
     server.install_live(small_live())
     for name in ("one", "two"):
         server.add_image(packed(small_system(name)), f"{name}.img.zst")
-    # A person would wait for minutes; no firmware here asks twice on its way to the disk.
-    server.api("PUT", "/settings", local_boot_grace=0)
+    # A person would wait for minutes.
+    server.api("PUT", "/settings", local_boot_grace=firmware.asks_again)
     return server
 
 
@@ -42,9 +43,9 @@ def disk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def box(lan: Lan, disk: Path, tmp_path: Path) -> Machine:
+def box(lan: Lan, disk: Path, tmp_path: Path, firmware: Firmware) -> Machine:
     """A machine that is switched off."""
-    return Machine("box", tmp_path, drives=[Drive(disk)], lan=lan, cpus=1)
+    return Machine("box", tmp_path, firmware, drives=[Drive(disk)], lan=lan, cpus=1)
 
 
 def finished(server: LabServer, box: Machine) -> list[tuple[str, str, str]]:
@@ -56,7 +57,7 @@ def test_flash_flashes_at_each_boot_until_an_operator_says_local(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash")
-    timings.about("unattended", "bios", "flash")
+    timings.about("unattended", box.firmware, "flash")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
         assert holds(disk, small_system("one"))
@@ -64,7 +65,9 @@ def test_flash_flashes_at_each_boot_until_an_operator_says_local(
         # On its way through the firmware: what counts is what the operator wants at the contact.
         with box.stopped():
             stocked.assign(box.mac, boot_policy="local")
-        timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
+        timings.note(
+            "system up", box.wait(f"BTY-SYSTEM-UP name=one firmware={box.firmware}", BOOTED)
+        )
     once = ["flash one.img.zst", "live", "reboots"]
     assert story(box.said) == [*once, *once, "own disk", "system one"]
     assert finished(stocked, box) == [("done", "auto", "one.img.zst")] * 2
@@ -75,10 +78,12 @@ def test_flash_once_flashes_once_for_each_assignment(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash-once")
-    timings.about("unattended", "bios", "flash-once")
+    timings.about("unattended", box.firmware, "flash-once")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
-        timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
+        timings.note(
+            "system up", box.wait(f"BTY-SYSTEM-UP name=one firmware={box.firmware}", BOOTED)
+        )
         assert holds(disk, small_system("one"))
         began = len(box.said)
         box.reset()
@@ -103,10 +108,12 @@ def test_flash_cycle_boots_once_from_the_disk_after_each_flash(
     stocked: LabServer, box: Machine, disk: Path, timings: Timings
 ) -> None:
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="flash-cycle")
-    timings.about("unattended", "bios", "flash-cycle")
+    timings.about("unattended", box.firmware, "flash-cycle")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
-        timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
+        timings.note(
+            "system up", box.wait(f"BTY-SYSTEM-UP name=one firmware={box.firmware}", BOOTED)
+        )
         # What the job of this cycle did to the disk is gone after the next one.
         with disk.open("r+b") as file:
             file.seek(30 << 20)
@@ -126,9 +133,11 @@ def test_local_leaves_a_machine_to_its_own_disk(
 ) -> None:
     disk.write_bytes(small_system("two").read_bytes())
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="local")
-    timings.about("unattended", "bios", "local")
+    timings.about("unattended", box.firmware, "local")
     with box:
-        timings.note("system up", box.wait("BTY-SYSTEM-UP name=two firmware=bios", BOOTED))
+        timings.note(
+            "system up", box.wait(f"BTY-SYSTEM-UP name=two firmware={box.firmware}", BOOTED)
+        )
     assert story(box.said) == ["own disk", "system two"]
     assert stocked.attempts(box.mac) == []
     assert holds(disk, small_system("two"))
@@ -140,10 +149,12 @@ def test_a_reflash_that_an_operator_asks_for_happens_once(
     disk.write_bytes(small_system("two").read_bytes())
     stocked.assign(box.mac, image="one.img.zst", target="only", boot_policy="local")
     stocked.api("POST", f"/machines/{box.mac}/reflash")
-    timings.about("unattended", "bios", "local, armed")
+    timings.about("unattended", box.firmware, "local, armed")
     with box:
         timings.note("flashed", box.wait("attempt 1 reboots now", FLASHED))
-        timings.note("system up", box.wait("BTY-SYSTEM-UP name=one firmware=bios", BOOTED))
+        timings.note(
+            "system up", box.wait(f"BTY-SYSTEM-UP name=one firmware={box.firmware}", BOOTED)
+        )
     assert holds(disk, small_system("one"))
     assert story(box.said) == ["flash one.img.zst", "live", "reboots", "own disk", "system one"]
     assert finished(stocked, box) == [("done", "auto", "one.img.zst")]

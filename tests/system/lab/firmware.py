@@ -21,6 +21,11 @@ class Firmware(StrEnum):
     UEFI = "uefi"
     SECURE = "secure"  # UEFI with Microsoft's keys, and Secure Boot on
 
+    @property
+    def asks_again(self) -> int:
+        """Within how many seconds it asks once more, on its way to its own disk: after PXE comes HTTP boot."""
+        return 0 if self is Firmware.BIOS else 20
+
 
 @dataclass(frozen=True, slots=True)
 class Flash:
@@ -34,6 +39,8 @@ FLASHES = {
     Firmware.UEFI: Flash(OVMF / "OVMF_CODE_4M.fd", OVMF / "OVMF_VARS_4M.fd"),
     Firmware.SECURE: Flash(OVMF / "OVMF_CODE_4M.secboot.fd", OVMF / "OVMF_VARS_4M.ms.fd"),
 }
+# What policies and faults are tried on: one firmware, or both with `nox -s lab -- full`.
+TRIED = (Firmware.BIOS, Firmware.UEFI) if os.environ.get("BTY_LAB_FULL") else (Firmware.BIOS,)
 PROGRAMS = ("undionly.kpxe", "snponly.efi", "ipxe.efi")  # what a server hands out
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,7 @@ class Machine:
         self._rom: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self.terminal = Terminal()
+        self.on_said: Callable[[bytes], object] | None = None  # hears the serial console as well
 
     def __enter__(self) -> Self:
         self.on()
@@ -97,7 +98,7 @@ class Machine:
         try:
             # It waits for somebody on the serial console, so that not one letter is lost.
             serial = _connected(self._socket("serial"), self._running)
-            self._serial = Serial(serial, self.serial_log, self.terminal)
+            self._serial = Serial(serial, self.serial_log, self._hear)
             self._qmp = Qmp(_connected(self._socket("qmp"), self._running))
         except BaseException:
             self.off()
@@ -161,6 +162,17 @@ class Machine:
             time.sleep(0.1)
         return self.seconds
 
+    def writes(self, disk: Path, seconds: float) -> float:
+        """Wait until something has been written to `disk`, an empty file; return the seconds since power-on."""
+        end = time.monotonic() + seconds
+        began = len(self.said)
+        before = disk.stat().st_blocks
+        while disk.stat().st_blocks <= before:
+            if why := self._hopeless(end, began):
+                raise AssertionError(f"{self.name} wrote nothing {why}:\n{self.said[-3000:]}")
+            time.sleep(0.1)
+        return self.seconds
+
     def goes_off(self, seconds: float) -> None:
         """Wait until it has switched itself off."""
         end = time.monotonic() + seconds
@@ -191,6 +203,10 @@ class Machine:
             codes = [{"type": "qcode", "data": one} for one in key.split("-")]
             self.order("send-key", keys=codes)
             time.sleep(0.15)
+
+    def unplug(self, drive: Drive) -> None:
+        """Pull a stick out."""
+        self.order("device_del", id=f"u{list(self.drives).index(drive)}")
 
     def screenshot(self, path: Path) -> Path:
         """Write what is on the screen as PNG."""
@@ -224,6 +240,11 @@ class Machine:
         if not self.is_on:
             return "before it went off"
         return f"in time ({self.seconds:.0f} s)" if time.monotonic() > end else None
+
+    def _hear(self, data: bytes) -> None:
+        self.terminal.feed(data)
+        if self.on_said:
+            self.on_said(data)
 
     def _keep_screen(self) -> None:
         with suppress(AssertionError, OSError):
@@ -265,7 +286,7 @@ class Machine:
                 source += f",throttling.bps-write={drive.write_rate}"
             kind = "usb-storage,removable=on" if drive.usb else "virtio-blk-pci"
             index = 0 if drive.usb else last + number
-            device = f"{kind},drive=d{number},serial={drive.serial},bootindex={index}"
+            device = f"{kind},id=u{number},drive=d{number},serial={drive.serial},bootindex={index}"
             words += ["-drive", source, "-device", device]
         return words
 
@@ -319,11 +340,11 @@ class Terminal:
 
 
 class Serial:
-    """The serial console: read all the time, into a log and a terminal."""
+    """The serial console: read all the time, into a log and by who `hears` it."""
 
-    def __init__(self, line: socket.socket, log: Path, terminal: Terminal) -> None:
+    def __init__(self, line: socket.socket, log: Path, hears: Callable[[bytes], None]) -> None:
         self._socket = line
-        self._terminal = terminal
+        self._hears = hears
         self._log = log.open("ab", buffering=0)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -344,7 +365,7 @@ class Serial:
         with suppress(OSError):
             while data := self._socket.recv(65536):
                 self._log.write(data)
-                self._terminal.feed(data)
+                self._hears(data)
 
 
 class Qmp:

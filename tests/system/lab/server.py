@@ -39,6 +39,7 @@ class LabServer:
     lan: Lan
     state: Path
     token: str = ""
+    password: str = ""  # of operator
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(init=False)
 
@@ -170,7 +171,7 @@ class LabServer:
 def lab_server(lan: Lan) -> Iterator[LabServer]:
     """Run a server with proxy-DHCP and iPXE's programs, and an administrator's token."""
     server = LabServer(lan, lan.folder / "state")
-    server.command("init", "--user", "operator")
+    server.password = server.command("init", "--user", "operator").split()[-1]
     server.token = server.command("token", "lab", "--scope", "admin").split()[-1]
     tftp = server.state / "tftp"
     copy_ipxe(tftp)

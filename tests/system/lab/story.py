@@ -23,7 +23,17 @@ _WHOLE = re.compile("|".join(f"(?:{pattern})" for pattern in _SAID))
 
 
 def story(said: str) -> list[str]:
-    """Return what happened: ``flash one.img``, ``live``, ``reboots``, ``own disk``, ``system one``, ``wizard``."""
+    """Return what happened: ``flash one.img``, ``live``, ``reboots``, ``own disk``, ``system one``, ``wizard``.
+
+    UEFI firmware asks a second time on its way to the disk, over HTTP; the story has that once.
+    """
+    found = contacts(said)
+    twice = ["own disk", "own disk"]
+    return [one for at, one in enumerate(found) if found[at - 1 : at + 1] != twice]
+
+
+def contacts(said: str) -> list[str]:
+    """Return what happened, as `story` does, with each time that the firmware was sent to the disk."""
     texts = list(_SAID.values())
     found = []
     for match in _WHOLE.finditer(said):
