@@ -219,24 +219,20 @@ def browser(session: nox.Session) -> None:
     pytest(session, "browser", "browser and not vm")
 
 
-@nox.session(python=False, tags=["vm"])
-def vm(session: nox.Session) -> None:
-    """Machines from power-on to their flashed system: media are built, then tried in a lab of QEMU."""
-    with recorded("media"):
-        build_media(session)
-    pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
-
-
 @nox.session(python=False)
 def lab(session: nox.Session) -> None:
-    """Machines to look at: `-- demo` shows a flash, `-- --keep` leaves a machine on, `-- full` tries everything."""
+    """Machines to look at: `-- demo`, or one that stays on: `-- --keep`; `-- full` tries all, `-- bench` times them."""
     build_media(session)
     if session.posargs[:1] == ["full"]:
         del session.posargs[0]
         os.environ["BTY_LAB_FULL"] = "1"
         pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
         return
-    words = [str(environment(session) / "python"), "-m", "tools.lab", *session.posargs]
+    program = ["-m", "tools.lab"]
+    if session.posargs[:1] == ["bench"]:
+        program = [str(ROOT / "benchmarks" / "bench_lab.py")]
+        del session.posargs[0]
+    words = [str(environment(session) / "python"), *program, *session.posargs]
     session.run(*as_root(), *words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
 
@@ -293,6 +289,14 @@ def build(session: nox.Session) -> None:
         session.run(str(server / "bin" / "python"), "tools/first_steps.py")
 
 
+@nox.session(python=False, tags=["test", "vm"])
+def vm(session: nox.Session) -> None:
+    """Machines from power-on to their flashed system: media are built, then tried in a lab of QEMU."""
+    with recorded("media"):
+        build_media(session)
+    pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
+
+
 @nox.session(python=False, tags=["test", "unit", "system", "browser", "vm"])
 def tally(session: nox.Session) -> None:
     """Say plainly what ran."""
@@ -324,7 +328,8 @@ def bench(session: nox.Session) -> None:
     if not found:
         session.log("there is nothing yet: benchmarks/ holds no bench_*.py")
     for program in found:
-        session.run(str(environment(session) / "python"), str(program), *session.posargs)
+        if program.name != "bench_lab.py":  # needs media: nox -s lab -- bench
+            session.run(str(environment(session) / "python"), str(program), *session.posargs)
 
 
 @nox.session(python=False)

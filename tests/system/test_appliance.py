@@ -13,7 +13,7 @@ from tests.system.lab.firmware import Firmware
 from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import medium
 from tests.system.lab.network import Lan
-from tests.system.lab.pictures import picture
+from tests.system.lab.pictures import keep_picture, picture
 from tests.system.lab.timings import Timings
 
 pytestmark = [pytest.mark.vm, pytest.mark.browser, pytest.mark.timeout(3000)]
@@ -43,6 +43,7 @@ def test_it_starts_with_secure_boot(
     with appliance(lan, disk_of_appliance(tmp_path / "server.raw"), firmware) as server:
         timings.note("pages answer", server.machine.seconds)
         look_around(server)
+        keep_picture(server.machine, "appliance-console")
         assert "secure boot enabled" in server.run("dmesg | grep -i 'secure.*boot'").lower()
 
 
@@ -73,17 +74,19 @@ def test_an_unknown_machine_boots_from_it_once_proxy_dhcp_is_on(
             page.get_by_text("This appliance runs dnsmasq with it").wait_for()
             page.get_by_role("button", name="Test").click()
             page.get_by_text("BIOS clients get undionly.kpxe").wait_for()
+            page.screenshot(path=picture("appliance-proxy-dhcp"))
 
         server.visit(switch_on)
         disk = blank(tmp_path / "disk.raw")
         with Machine("box", tmp_path, Firmware.BIOS, [Drive(disk)], lan=lan) as box:
-            box.wait(f"asking http://{server.address}:8080 what", 900)
-            timings.note("wizard", box.seconds)
+            box.wait(f"asking http://{server.address}:8080 what", 300)
+            timings.note("wizard", box.shows("has no images", 600))
 
             def find(page: Page) -> None:
                 assert log_in(page, "bty", "bty")
                 page.goto("/ui/machines")
                 page.get_by_text(str(box.mac)).first.wait_for()
+                page.screenshot(path=picture("appliance-machines"))
 
             server.visit(find)
 
@@ -110,10 +113,9 @@ def test_passwords_change_and_a_backup_moves_to_another_appliance(lan: Lan, tmp_
 
         server.visit(change)
         assert not server.lets_in("odus", "odus")
-        words = "sudo -u bty bty-web token lab --scope admin"
-        server.token = server.run(words).split()[-1]
+        server.token = server.run("sudo -u bty bty-web token lab --scope admin 2>/dev/null")
         server.api("PUT", f"/machines/{mac}", name="build-7", boot_policy="local")
-        server.api("PATCH", "/settings", flash_limit="7")
+        server.api("PUT", "/settings", flash_limit=7)
         server.run(
             "sudo -u bty bty-web backup /var/lib/bty/b.tar.gz"
             " && install -o odus /var/lib/bty/b.tar.gz /tmp/b.tar.gz"

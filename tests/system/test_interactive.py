@@ -11,6 +11,7 @@ from tests.system.lab.firmware import Firmware
 from tests.system.lab.machine import Drive, Machine
 from tests.system.lab.media import medium, packed, small_system
 from tests.system.lab.network import Lan
+from tests.system.lab.pictures import keep_picture
 from tests.system.lab.server import LabServer
 from tests.system.lab.timings import Timings
 
@@ -29,12 +30,15 @@ def test_an_unknown_machine_gets_the_wizard_and_boots_what_was_flashed(
     with Machine("box", tmp_path, firmware, [Drive(disk)], lan=lan) as box:
         box.wait("asking http://10.77.0.2:8080 what", 90)
         timings.note("wizard", box.shows("one.img.zst", 400))
+        if firmware is Firmware.UEFI:
+            keep_picture(box, "wizard-network")
         assert server.machine(box.mac)["boot_policy"] == "tui"
         box.type("\r")
         box.shows("Onto which disk?", 60)
         box.type("\r")
         box.shows("Erase all of vda", 60)
         box.type("y\r")
+        timings.note("first byte", box.writes(disk, 60))
         box.shows("should this machine start from its own disk?", 300)
         assert holds(disk, image)
         assert server.attempts(box.mac)[0]["state"] == "done"
