@@ -32,6 +32,7 @@ def look_around(server: Appliance) -> None:
     assert int(sizes[sizes.index("/var/lib/bty") + 1].rstrip("M")) > 7000
     users = server.run("ps -o user= -C bty-web; stat -c %U /var/lib/bty/secret.key").split()
     assert set(users) == {"bty"}
+    assert "cijoe" in server.run("cijoe --version 2>&1").lower()
     assert '"default": ["bty", "odus"]' in server.run("cat /run/bty/passwords.json")
 
 

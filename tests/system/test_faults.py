@@ -64,9 +64,7 @@ def disk(tmp_path: Path) -> Path:
 @pytest.fixture
 def box(lan: Lan, disk: Path, tmp_path: Path, firmware: Firmware) -> Machine:
     """A machine with a slow disk, switched off."""
-    return Machine(
-        "box", tmp_path, firmware, drives=[Drive(disk, write_rate=RATE)], lan=lan, cpus=1
-    )
+    return Machine("box", tmp_path, firmware, drives=[Drive(disk, write_rate=RATE)], lan=lan)
 
 
 def under_way(attempt: dict[str, Any]) -> bool:
@@ -142,7 +140,7 @@ def test_a_machine_that_loses_power_does_not_boot_half_a_system(
         middle = slice(2 * MIB, 8 * MIB)
         assert there[middle] == wanted[middle]
         assert b"EFI PART" not in there[:MIB] + there[-MIB:]
-        with Machine("alone", tmp_path, drives=[Drive(disk)], memory=128, cpus=1) as alone:
+        with Machine("alone", tmp_path, drives=[Drive(disk)], memory=128) as alone:
             alone.wait("No bootable device", 60)
         began = len(box.said)
         box.on()

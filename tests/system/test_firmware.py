@@ -75,7 +75,6 @@ def test_a_machine_is_flashed_and_boots_its_own_system(
         kind.firmware,
         [Drive(disk)],
         lan=lan,
-        cpus=1,
         plain_rom=kind.plain_rom,
         http_boot=kind.http_boot,
     )

@@ -45,7 +45,7 @@ def disk(tmp_path: Path) -> Path:
 @pytest.fixture
 def box(lan: Lan, disk: Path, tmp_path: Path, firmware: Firmware) -> Machine:
     """A machine that is switched off."""
-    return Machine("box", tmp_path, firmware, drives=[Drive(disk)], lan=lan, cpus=1)
+    return Machine("box", tmp_path, firmware, drives=[Drive(disk)], lan=lan)
 
 
 def finished(server: LabServer, box: Machine) -> list[tuple[str, str, str]]:
