@@ -222,14 +222,18 @@ def browser(session: nox.Session) -> None:
 @nox.session(python=False)
 def lab(session: nox.Session) -> None:
     """Machines to look at: `-- demo`, or one that stays on: `-- --keep`; `-- full` tries all, `-- bench` times them."""
-    build_media(session)
+    if session.posargs[:1] != ["repeat"]:
+        build_media(session)
     if session.posargs[:1] == ["full"]:
         del session.posargs[0]
         os.environ["BTY_LAB_FULL"] = "1"
         pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
         return
     program = ["-m", "tools.lab"]
-    if session.posargs[:1] == ["bench"]:
+    if session.posargs[:1] == ["repeat"]:
+        program = ["-m", "tools.repeatable"]
+        del session.posargs[0]
+    elif session.posargs[:1] == ["bench"]:
         program = [str(ROOT / "benchmarks" / "bench_lab.py")]
         del session.posargs[0]
     words = [str(environment(session) / "python"), *program, *session.posargs]

@@ -93,6 +93,7 @@ class Machine:
         if self.lan:
             words = inside(self.lan.bridge, *words)
         self._began = time.monotonic()
+        self.terminal = Terminal()  # what stood there when it went off is no news
         with (self.folder / f"{self.name}.qemu.log").open("ab") as log:
             self._running = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
