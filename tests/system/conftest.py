@@ -14,6 +14,14 @@ from tests.system.lab.server import LabServer, lab_server
 from tests.system.lab.timings import Timings
 
 
+@pytest.fixture(autouse=True)
+def _no_disks_left(tmp_path: Path) -> Iterator[None]:
+    """Remove the disks of a test, which are large: pytest keeps what lies beside them for a while."""
+    yield
+    for disk in tmp_path.rglob("*.raw"):
+        disk.unlink()
+
+
 @pytest.fixture
 def lan(tmp_path: Path) -> Iterator[Lan]:
     """A network with a router."""

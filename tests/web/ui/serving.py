@@ -23,7 +23,7 @@ settings = Settings(
 )
 socket = listen(settings.bind)
 print(socket.getsockname()[1], flush=True)
-Web(settings, socket.detach(), 1).serve()
+Web(settings, [socket.detach()], 1).serve()
 """
 
 
