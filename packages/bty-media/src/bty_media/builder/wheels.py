@@ -26,9 +26,11 @@ _TIMEOUT = 1800.0
 
 
 def checkout() -> Path | None:
-    """Return the folder of bty's packages where this runs from a checkout, else None."""
-    found = Path(__file__).resolve().parents[4]
-    return found if (found / "bty-core" / "pyproject.toml").is_file() else None
+    """Return the folder of bty's packages: of the checkout that this runs from, or that one stands in; else None."""
+    for found in (Path(__file__).resolve().parents[4], Path.cwd() / "packages"):
+        if (found / "bty-core" / "pyproject.toml").is_file():
+            return found
+    return None
 
 
 def stage(request: Request, packages: Sequence[str], name: str) -> Path:
@@ -51,7 +53,8 @@ def stage(request: Request, packages: Sequence[str], name: str) -> Path:
     except CommandFailed as error:
         raise BuildFailed(
             f"the wheels for the image cannot be got: {error.message[-2000:]}",
-            hint="pip of this machine has to reach its index; pip download bty-core shows it alone",
+            hint="pip of this machine has to reach its index; without a released bty-media, build in the folder"
+            " of its sources",
         ) from error
     shutil.rmtree(site / "bin", ignore_errors=True)
     _programs(tree, site)
