@@ -142,9 +142,9 @@ def test_many_members_of_nothing_take_their_time_once(kind: str, tmp_path: Path)
     seconds = []
     for count in (20_000, 80_000):
         image.write_bytes(member * count + last)
-        began = time.monotonic()
+        began = time.process_time()
         inspect(locate(str(image)))
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.process_time() - began)
     # Four times as much, and not sixteen times as long.
     assert seconds[1] < max(10 * seconds[0], 1.0)
     assert seconds[1] < 10
