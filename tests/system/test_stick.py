@@ -87,8 +87,8 @@ def test_keys_and_screen_do_as_well_with_secure_boot_on(tmp_path: Path, timings:
     with Machine("box", tmp_path, Firmware.SECURE, drives) as box:
         box.shows("one.img.zst", 500)
         box.choose("Shell")
-        box.wait(r"# $", 60)
-        asked(box, "dmesg | grep -i 'secure boot enabled'", 60)
+        box.wait("bty-tui +the wizard again", 60)
+        asked(box, "dmesg | grep -i 'secure boot enabled' && cijoe --version", 60)
         # A person at the screen sees a wizard of their own, whatever happens on the serial line.
         on_screen(box, "one.img.zst")
         keep_picture(box, "wizard-uefi")

@@ -31,14 +31,14 @@ def tools_tree(request: Request) -> Path:
     if not (place / "tools").is_dir():
         for old in request.cache.glob("tools-*"):
             shutil.rmtree(old)
-        _run(request, "tools", place, [])
+        _run(request, "tools", place, ["--profile", "tools"])
     return place / "tools"
 
 
 def build_profile(request: Request, profile: str, trees: Sequence[Path]) -> Path:
-    """Build the image of `profile` with `trees` in it, and return the folder with what mkosi made."""
+    """Build the disk image of `profile` with `trees` in it, and return the folder with what mkosi made."""
     place = request.cache / "built" / profile
-    words = ["--tools-tree", str(tools_tree(request))]
+    words = ["--profile", f"disk,{profile}", "--tools-tree", str(tools_tree(request))]
     words += ["--incremental", "yes"]
     words += ["--cache-directory", str(_folder(request.cache / "incremental" / profile))]
     words += ["--source-date-epoch", str(request.epoch), "--seed", _SEED]
@@ -50,17 +50,17 @@ def build_profile(request: Request, profile: str, trees: Sequence[Path]) -> Path
     return place
 
 
-def _run(request: Request, profile: str, output: Path, words: Sequence[str]) -> None:
-    """Have mkosi build `profile` into `output`; its whole log is kept beside the builds. Raises `BuildFailed`."""
+def _run(request: Request, image: str, output: Path, words: Sequence[str]) -> None:
+    """Have mkosi build `image` into `output`; its whole log is kept beside the builds. Raises `BuildFailed`."""
     sandbox = request.cache / "sandbox"
     sources = sandbox / "etc/apt/sources.list.d/mkosi.sources"
     _folder(sources.parent)
     # mkosi would add repositories of its own, which not every mirror has.
     sources.write_text(request.mirror.sources())
-    log = _folder(request.output / "logs") / f"{profile}.log"
+    log = _folder(request.output / "logs") / f"{image}.log"
     argv = [
         *request.mkosi.words,
-        *("--directory", str(DEFINITIONS), "--profile", profile, "--force"),
+        *("--directory", str(DEFINITIONS), "--force"),
         *("--architecture", "x86-64", "--sandbox-tree", str(sandbox)),
         *("--package-cache-dir", str(_folder(request.cache / "packages"))),
         *("--output-directory", str(_folder(output))),
@@ -78,16 +78,16 @@ def _run(request: Request, profile: str, output: Path, words: Sequence[str]) -> 
             kept.append(text)
             del kept[:-_SHOWN_AT_THE_END]
             if step := _STEP.match(text):
-                request.say(f"{profile}: {time.monotonic() - began:5.1f} s  {step['step']}")
+                request.say(f"{image}: {time.monotonic() - began:5.1f} s  {step['step']}")
 
         try:
             stream(argv, line, timeout=_HOURS)
         except CommandFailed as error:
             raise BuildFailed(
-                f"mkosi could not build {profile}, its last words were:\n" + "\n".join(kept),
+                f"mkosi could not build {image}, its last words were:\n" + "\n".join(kept),
                 hint=f"the whole log is {log}; bty-media doctor looks for what this machine lacks",
             ) from error
-    request.say(f"{profile}: {time.monotonic() - began:5.1f} s  built")
+    request.say(f"{image}: {time.monotonic() - began:5.1f} s  built")
 
 
 def _folder(path: Path) -> Path:
