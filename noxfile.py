@@ -222,31 +222,32 @@ def browser(session: nox.Session) -> None:
 @nox.session(python=False)
 def lab(session: nox.Session) -> None:
     """Machines to look at: `-- demo`, or one that stays on: `-- --keep`; `-- full` tries all, `-- bench` times them."""
-    if session.posargs[:1] != ["repeat"]:
-        build_media(session)
-    if session.posargs[:1] == ["full"]:
+    what = session.posargs[:1]
+    if what != ["repeat"]:
+        build_media(session, MEDIA if what in (["full"], ["bench"]) else ("pxe",))
+    if what == ["full"]:
         del session.posargs[0]
         os.environ["BTY_LAB_FULL"] = "1"
         pytest(session, "vm", "vm", more=["-n", "2", "--dist", "worksteal"])
         return
     program = ["-m", "tools.lab"]
-    if session.posargs[:1] == ["repeat"]:
+    if what == ["repeat"]:
         program = ["-m", "tools.repeatable"]
         del session.posargs[0]
-    elif session.posargs[:1] == ["bench"]:
+    elif what == ["bench"]:
         program = [str(ROOT / "benchmarks" / "bench_lab.py")]
         del session.posargs[0]
     words = [str(environment(session) / "python"), *program, *session.posargs]
     session.run(*as_root(), *words, interrupt_timeout=PATIENCE, terminate_timeout=PATIENCE)
 
 
-def build_media(session: nox.Session) -> None:
-    """Put firmware and fresh media into .nox/lab; what earlier builds left there is used again."""
+def build_media(session: nox.Session, kinds: Sequence[str] = MEDIA) -> None:
+    """Put firmware and fresh media of `kinds` into .nox/lab; what earlier builds left there is used again."""
     python = str(environment(session) / "python")
     cache = ["--cache", str(LAB / "cache")]
     session.run(*as_root(), python, "-m", "tools.lab_firmware", str(LAB / "firmware"))
     session.run(*as_root(), python, "-m", "bty_media", "doctor", "--fix", *cache)
-    for kind in MEDIA:
+    for kind in kinds:
         words = ["build", kind, "--output", str(LAB / "media"), *cache]
         session.run(*as_root(), python, "-m", "bty_media", *words)
 
