@@ -6,13 +6,23 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bty_core.values import GIB
 from bty_web import database
 from bty_web.settings import Settings
 from tests.web import postgres
 from tests.web.site import Site, make_site
+
+
+@pytest.fixture(autouse=True)
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server's disk have room, however full this computer's own is."""
+    usage = SimpleNamespace(total=800 * GIB, used=200 * GIB, free=600 * GIB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
+from types import SimpleNamespace
 
-from bty_core.values import MacAddress
+import pytest
+
+from bty_core.values import GIB, MacAddress
 from bty_web.models import Attempt
 from bty_web.models.words import AttemptMode, Policy, State, Trigger
 from bty_web.services import machines
@@ -98,4 +102,16 @@ def test_machines_that_came_by_themselves_and_wait_are_shown(browser: Browser) -
     assert concerns(browser) == [
         f"Wizards that wait for somebody (1) {OTHER} shows the wizard",
         f"New machines (1) {OTHER} NUC, first seen from 10.0.0.9",
+    ]
+
+
+def test_a_disk_that_is_nearly_full_is_said(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_live_environment(browser.site)
+    usage = SimpleNamespace(total=800 * GIB, used=770 * GIB, free=30 * GIB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    assert concerns(browser) == [
+        "The disk of this server is nearly full 32.2 GB of 859 GB are free for images in "
+        f"{browser.site.settings.image_root} Look at the images"
     ]
