@@ -51,10 +51,10 @@ def test_a_machine_lives_through_each_policy(
         server.assign(box.mac, image="one.img.zst", boot_policy="flash")
         box.reset()
         timings.note("flashed by flash", box.wait("attempt 3 reboots now", FLASHED))
-        # On its way through the firmware: what counts is what the operator wants at the contact.
-        with box.stopped():
-            server.assign(box.mac, boot_policy="local")
-            flashed = len(box.said)
+        # On its way down and through the firmware: what counts is what the operator wants at the contact.
+        # The emulator's UEFI may not come back where a machine stands still while it restarts.
+        server.assign(box.mac, boot_policy="local")
+        flashed = len(box.said)
         timings.note("up by local", box.wait("BTY-SYSTEM-UP name=one", BOOTED, after=flashed))
     states = [(one["state"], one["image"]) for one in reversed(server.attempts(box.mac))]
     assert states == [("done", f"{name}.img.zst") for name in ("one", "two", "one")]
