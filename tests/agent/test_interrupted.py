@@ -23,7 +23,7 @@ from tests.fakes.images import MIB, disk_image, qcow2
 pytestmark = [pytest.mark.root, pytest.mark.loop]
 
 SIZE = 32 * MIB
-PROMPT = 4.0  # seconds from the signal to the end of the program
+PROMPT = 2.0  # seconds from the signal to the end of the program
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, float, str]:

@@ -150,7 +150,7 @@ def test_a_slow_disk_takes_its_time_and_can_be_stopped(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(Cancelled) as failure:
         host.flash(planned, nowhere, cancel)
-    assert 0.4 < time.monotonic() - start < 10
+    assert 0.4 < time.monotonic() - start < 4.0
     assert failure.value.aftermath == "/dev/sda does not boot now; flash it again"
 
 

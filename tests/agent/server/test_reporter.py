@@ -157,7 +157,7 @@ def test_trouble_stops_nothing_and_is_over_when_the_server_is_back(
         with Reporter(client_of(server), cancel=cancel, timing=QUICK) as reporter:
             started = time.monotonic()
             reporter.emit(STARTED)
-            assert time.monotonic() - started < 0.4
+            assert time.monotonic() - started < 0.1
             assert wait_until(lambda: reporter.unreachable_since is not None, 5)
             assert reporter.reported is None
             assert wait_until(lambda: reporter.reported is not None, 5)
@@ -294,7 +294,7 @@ def test_the_end_is_said_for_a_limited_time(cancel: threading.Event) -> None:
     ):
         started = time.monotonic()
         assert not reporter.finish(DONE, 0.5, lambda _number, _why: None)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 2
         assert reporter.unreachable_since is not None
 
 

@@ -120,7 +120,7 @@ def test_a_bomb_is_an_image_of_zeros(kind: str, make_loop: MakeLoop, tmp_path: P
     stored_by(*program)(zeros, image)
     began = time.monotonic()
     done, _ = run(image, disk, verify=False)
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 10
     assert done.bytes_skipped >= size - 2 * MIB
     assert not any(start_of(disk, 4 * MIB))
 
@@ -159,7 +159,7 @@ def test_an_image_that_never_begins_is_refused(tmp_path: Path) -> None:
     assert caught.value.message == (
         "the first 67108864 bytes of disk.img.zst hold next to nothing of a disk"
     )
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5
 
 
 def part(data: bytes, offset: int, length: int) -> bytes:
@@ -176,7 +176,7 @@ def test_an_xz_index_of_endless_numbers_says_nothing(tmp_path: Path) -> None:
         data = body + index + zlib.crc32(tail).to_bytes(4, "little") + tail + b"YZ"
         began = time.monotonic()
         assert decoded_size(partial(part, data), len(data)) is None
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("rest", [bytes(8 * MIB), lzma.compress(b"", preset=0) * 50_000])
@@ -228,7 +228,7 @@ def test_an_absurd_gpt_is_read_quickly(entries: int, count: int, size: int, sect
     head[sector : sector + len(header)] = header
     began = time.monotonic()
     read_table(bytes(head))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("length", [512, 520, 540, 600, 603, 604, 4096, 4104, 4190])
@@ -254,5 +254,5 @@ def test_an_absurd_qcow2_is_no_image(size: int, make_loop: MakeLoop, tmp_path: P
     began = time.monotonic()
     with pytest.raises(BtyError):
         run(image, disk)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5
     assert set(disk.read_bytes()) == {0xFF}

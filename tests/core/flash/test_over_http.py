@@ -245,7 +245,7 @@ def test_a_cancel_is_heard_while_the_server_is_silent(
         began = time.monotonic()
         with pytest.raises(Cancelled) as caught:
             flash(planned, cancel=cancel)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 2.5
         timer.join()
         for connection in held:
             connection.close()

@@ -43,7 +43,7 @@ def test_closing_ends_a_wait_for_an_answer() -> None:
         started = time.monotonic()
         with pytest.raises(Cancelled):
             stream.readinto(view)
-        assert 0.2 < time.monotonic() - started < 10
+        assert 0.2 < time.monotonic() - started < 1.2
         closer.join()
     assert server.hung_up
 

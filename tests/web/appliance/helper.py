@@ -12,7 +12,7 @@ from pathlib import Path
 from bty_web.appliance.login import Login
 from bty_web.services import appliance
 
-DELAY = 0.8
+DELAY = 0.4
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.web.serving.server import Server, serving
 
-SOON = 3.0  # seconds; an answer here takes some milliseconds
+SOON = 1.0  # seconds; an answer here takes some milliseconds
 
 
 @contextmanager
