@@ -174,8 +174,8 @@ def test_a_file_without_permission(image: Path, monkeypatch: pytest.MonkeyPatch)
         raise PermissionError(13, "Permission denied")
 
     # Root may read everything, so the refusal of the kernel is played.
-    monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(ImageUnavailable) as caught:
+    with monkeypatch.context() as patch, pytest.raises(ImageUnavailable) as caught:
+        patch.setattr(os, "open", refuse)
         source.open(never)
     assert str(caught.value) == f"{image} may not be read by this user"
     assert caught.value.hint == "run as root, or change its permissions"

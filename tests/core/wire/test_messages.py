@@ -12,7 +12,7 @@ from bty_core.disks.model import Transport
 from bty_core.disks.select import Selector, choose
 from bty_core.machine.model import Firmware, Identity, Inventory, Nic
 from bty_core.wire.fields import InvalidField
-from bty_core.wire.plan import ImageOffer, Mode, Options, Plan, ProvisioningMode
+from bty_core.wire.plan import ImageOffer, Mode, Options, Plan, Provisioning
 from bty_core.wire.reports import (
     MOST_CONSOLE,
     MOST_LOG,
@@ -57,7 +57,7 @@ OFFER = ImageOffer(
             image=OFFER,
             target="serial:S5Y1",
             options=Options(verify=False, fix_gpt=True, uefi_entry=True),
-            provisioning=ProvisioningMode.NONE,
+            provisioning=Provisioning(),
         ),
     ],
 )

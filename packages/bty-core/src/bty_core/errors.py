@@ -171,6 +171,12 @@ class WriteFailed(BtyError):
     code = "write-failed"
 
 
+class ProvisioningFailed(BtyError):
+    """The image is on the disk, and could not be provisioned."""
+
+    code = "provisioning-failed"
+
+
 class Cancelled(BtyError):
     """Somebody asked to stop."""
 

@@ -75,8 +75,19 @@ class Synced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioning(Event):
+    """The image is on the disk and verified; something is set up in it."""
+
+    event: ClassVar[str] = "provisioning"
+    mode: str  # as --provision names it
+    doing: str  # what happens now, for people
+    step: int | None  # of a workflow, from 1
+    steps: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
-    """The disk holds the image."""
+    """The disk holds the image, and is provisioned where that was asked for."""
 
     event: ClassVar[str] = "done"
     bytes_written: int
@@ -85,6 +96,7 @@ class Done(Event):
     sha256: str | None  # of the image as stored; None where nothing asked for it
     verified: bool  # the disk was read back
     table_read: bool  # the kernel has read the new partition table
+    provisioned: str | None = None  # what was set up, for people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

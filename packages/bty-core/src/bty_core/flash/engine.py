@@ -67,12 +67,12 @@ def flash(
     """
     disks = disks or THIS_COMPUTER
     run = _Flash(plan, cancel or Flag(), disks)
-    run.watch(_unbreakable(emit))
+    run.watch(unbreakable(emit))
     done = run.result()
     # The image is on the disk: who interrupts now only waits no longer.
     with suppress(KeyboardInterrupt):
         disks.settle(plan.disk)
-    _unbreakable(emit)(done)
+    unbreakable(emit)(done)
     return done
 
 
@@ -94,6 +94,7 @@ class _Flash:
         self._started = monotonic()
         self._done: Done | None = None
         self._error: BaseException | None = None
+        self._ended = Flag()
         self._thread = Thread(target=self._work, name="bty-flash", daemon=True)
 
     def watch(self, emit: Emit) -> None:
@@ -107,12 +108,13 @@ class _Flash:
         except KeyboardInterrupt:
             self._interrupted = True
         finally:
-            while self._thread.is_alive():
+            # Not join(): in Python 3.11 an interrupt makes it believe that the thread has ended.
+            while self._thread.ident is not None and not self._ended.is_set():
                 # Whoever interrupts again must not leave while something still writes to the disk.
                 with suppress(KeyboardInterrupt):
                     if not ended:
                         self._cancel.set()
-                    self._thread.join()
+                    self._ended.wait()
 
     def result(self) -> Done:
         """Return what was done, or raise the failure with the state in which it left the disk."""
@@ -161,6 +163,7 @@ class _Flash:
             self._error = error
         finally:
             self._events.put(None)
+            self._ended.set()
 
     def _run(self, target: Target, writer: DiskWriter) -> Done:
         plan, image = self._plan, self._plan.image
@@ -274,7 +277,7 @@ def _look_again(planned: Disk) -> Disk:
     return now
 
 
-def _unbreakable(emit: Emit) -> Emit:
+def unbreakable(emit: Emit) -> Emit:
     """A renderer that fails must not stop a write; it is not asked again."""
     broken = False
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bty_core.events import Done, Event, Failed, Progress, Retrying, Started, Synced, Verifying
+from bty_core.events import (
+    Done,
+    Event,
+    Failed,
+    Progress,
+    Provisioning,
+    Retrying,
+    Started,
+    Synced,
+    Verifying,
+)
 
 # Rates are those of the last seconds, so that they follow a link that gets slow.
 _WINDOW_SECONDS = 5.0
@@ -19,6 +29,7 @@ class Phase(StrEnum):
     RETRYING = "retrying"
     VERIFYING = "verifying"
     FINISHING = "finishing"
+    PROVISIONING = "provisioning"
     DONE = "done"
     FAILED = "failed"
 
@@ -121,6 +132,8 @@ def advance(state: FlashState, event: Event, now: float) -> FlashState:
                 disk_bytes=event.disk_bytes,
                 total_bytes=event.disk_bytes,
             )
+        case Provisioning():
+            return replace(state, phase=Phase.PROVISIONING, samples=())
         case Done():
             total = event.bytes_written + event.bytes_skipped
             return replace(state, phase=Phase.DONE, disk_bytes=total, total_bytes=total, samples=())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from bty_core.events import Emit, Event, Progress, Retrying, Started, Verifying
+from bty_core.events import Emit, Event, Progress, Provisioning, Retrying, Started, Verifying
 from bty_core.flash.fold import FlashState, Phase, advance
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 _STEP = 10  # percent
@@ -34,10 +35,18 @@ def lines(say: Callable[[str], None]) -> Emit:
                 if step != said and step[1]:
                     say(status(state))
                 said = step
+            case Provisioning():
+                say(plain(provisioning_text(event)))
             case _:
                 pass
 
     return emit
+
+
+def provisioning_text(event: Provisioning) -> str:
+    """Return what provisioning does now: ``cijoe 2/5: step install``."""
+    step = f" {event.step}/{event.steps}" if event.step is not None else ""
+    return f"{event.mode}{step}: {event.doing}"
 
 
 def status(state: FlashState) -> str:

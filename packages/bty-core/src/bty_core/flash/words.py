@@ -15,8 +15,11 @@ from bty_core.values import size_text
 INDENT = 9  # columns of the word in front
 
 
-def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
-    """Return the plan, line by line; what is wrapped goes on at `INDENT`."""
+def plan_lines(plan: FlashPlan, warned: Sequence[str], afterwards: Sequence[str] = ()) -> list[str]:
+    """Return the plan, line by line; what is wrapped goes on at `INDENT`.
+
+    `afterwards` is what is set up on the disk when it holds the image.
+    """
     digest = "not known"
     if plan.digest:
         digest = f"{plan.digest.digest}\n         from {plain(plan.digest.origin)}"
@@ -30,6 +33,8 @@ def plan_lines(plan: FlashPlan, warned: Sequence[str]) -> list[str]:
     if plan.disk.kind is not Kind.FILE:
         lines.append(f"now      {contents(plan.disk)}")
     lines.append(f"plan     {_steps(plan)}")
+    for number, step in enumerate(afterwards):
+        lines.append(f"{'' if number else 'then':<{INDENT}}{plain(step)}")
     lines += [f"warning  {plain(sentence)}" for sentence in warned]
     return [part for line in lines for part in line.split("\n")]
 
@@ -45,11 +50,12 @@ def outcome(plan: FlashPlan, done: Done) -> str:
         if done.table_read
         else "\n      the kernel still shows the old partitions: reboot before using them"
     )
+    setup = f"\n      {plain(done.provisioned)}" if done.provisioned else ""
     return (
         f"done: {plain(plan.image.name)} is on {plain(str(plan.disk.path))}, {checked}\n"
         f"      {size_text(done.bytes_written)} written, {size_text(done.bytes_skipped)} of zeros skipped,"
         f" {done.seconds:.1f} s, {rate}/s\n"
-        f"      {digest}{stale}"
+        f"      {digest}{stale}{setup}"
     )
 
 

@@ -39,6 +39,7 @@ BY_ERROR: Mapping[type[errors.BtyError], Exit] = MappingProxyType(
         errors.VerifyFailed: Exit.INTEGRITY,
         errors.ImageUnavailable: Exit.UNREACHABLE,
         errors.WriteFailed: Exit.WRITE_FAILED,
+        errors.ProvisioningFailed: Exit.PROVISIONING_FAILED,
         errors.Cancelled: Exit.INTERRUPTED,
     }
 )

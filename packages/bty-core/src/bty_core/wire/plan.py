@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from bty_core.wire.fields import Fields
 
 SCHEMA_VERSION = "1"
+MOST_TEXT = 256 * 1024  # characters of user-data and its like
 
 
 class Mode(StrEnum):
@@ -96,6 +97,86 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A CIJOE workflow that a server offers: one version of it, packed."""
+
+    name: str
+    version: int
+    url: str
+    sha256: str  # of the archive, 64 hexadecimal digits
+    task: str  # the file in it that cijoe runs
+    config: str | None = None  # the file in it with the configuration
+
+    def wire(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "url": self.url,
+            "sha256": self.sha256,
+            "task": self.task,
+            "config": self.config,
+        }
+
+    @classmethod
+    def read(cls, given: Fields) -> Self:
+        """Read it; raise `InvalidField` for what is missing or wrong."""
+        return cls(
+            name=given.text("name", most=80),
+            version=given.integer("version"),
+            url=given.text("url", most=4096),
+            sha256=given.text("sha256", most=64),
+            task=given.text("task", most=255),
+            config=given.optional(lambda name: given.text(name, most=255), "config"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioning:
+    """What is done to the freshly written disk, and with what. The texts are there for who may have them.
+
+    `withheld` says why they are not there, where the mode wants them.
+    """
+
+    mode: ProvisioningMode = ProvisioningMode.NONE
+    user_data: str | None = field(default=None, repr=False)
+    meta_data: str | None = field(default=None, repr=False)
+    network_config: str | None = field(default=None, repr=False)
+    workflow: Workflow | None = None
+    withheld: str | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "mode": self.mode.value,
+            "user_data": self.user_data,
+            "meta_data": self.meta_data,
+            "network_config": self.network_config,
+            "workflow": self.workflow.wire() if self.workflow else None,
+            "withheld": self.withheld,
+        }
+
+    @classmethod
+    def read(cls, given: Fields) -> Self:
+        """Read it; raise `InvalidField` for what is missing or wrong."""
+
+        def text(name: str) -> str | None:
+            return given.optional(lambda one: given.text(one, most=MOST_TEXT), name)
+
+        workflow = given.optional(given.fields, "workflow")
+        return cls(
+            mode=given.optional(
+                lambda name: given.choice(name, ProvisioningMode), "mode", ProvisioningMode.NONE
+            ),
+            user_data=text("user_data"),
+            meta_data=text("meta_data"),
+            network_config=text("network_config"),
+            workflow=Workflow.read(workflow) if workflow else None,
+            withheld=given.optional(lambda name: given.text(name, most=2000), "withheld"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a machine should do now. `attempt` is None where nothing is under way for it."""
 
@@ -105,7 +186,7 @@ class Plan:
     image: ImageOffer | None = None
     target: str | None = None  # a disk selector
     options: Options = field(default_factory=Options)
-    provisioning: ProvisioningMode = ProvisioningMode.NONE
+    provisioning: Provisioning = field(default_factory=Provisioning)
 
     def wire(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -117,8 +198,13 @@ class Plan:
             "image": self.image.wire() if self.image else None,
             "target": self.target,
             "options": self.options.wire(),
-            "provisioning": {"mode": self.provisioning.value},
+            "provisioning": self.provisioning.wire(),
         }
+
+    def for_a_log(self) -> dict[str, Any]:
+        """Return the plan as JSON values without what provisioning writes, which may be secret."""
+        silent = replace(self.provisioning, user_data=None, meta_data=None, network_config=None)
+        return replace(self, provisioning=silent).wire()
 
     @classmethod
     def from_wire(cls, message: object) -> Self:
@@ -134,9 +220,5 @@ class Plan:
             image=ImageOffer.read(image) if image else None,
             target=given.optional(lambda name: given.text(name, most=1000), "target"),
             options=Options.read(options),
-            provisioning=provisioning.optional(
-                lambda name: provisioning.choice(name, ProvisioningMode),
-                "mode",
-                ProvisioningMode.NONE,
-            ),
+            provisioning=Provisioning.read(provisioning),
         )

@@ -1,0 +1,1 @@
+"""Setting up the freshly written disk: a seed for cloud-init, or a CIJOE workflow."""
