@@ -41,7 +41,7 @@ def completed(folder: Path, *words: str) -> list[str]:
         (["bty", "in"], ["inspect", "inventory"]),
         (["bty", "flash", "--ta"], ["--target"]),
         (["bty", "flash", "--progress", "n"], ["ndjson", "none"]),
-        (["bty", "flash", "--provision", ""], ["none"]),
+        (["bty", "flash", "--provision", ""], ["cijoe", "cloud-init", "none"]),
         (["bty", "disks", "--"], ["--all", "--help", "--json", "--pretend", "--scratch"]),
         (["bty", "completion", ""], ["bash", "zsh"]),
     ],

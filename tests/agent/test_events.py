@@ -25,7 +25,15 @@ FIELDS = {
     "retrying": ["reason", "source_bytes", "attempt", "wait_seconds"],
     "verifying": ["disk_bytes", "total_bytes"],
     "synced": ["disk_bytes"],
-    "done": ["bytes_written", "bytes_skipped", "seconds", "sha256", "verified", "table_read"],
+    "done": [
+        "bytes_written",
+        "bytes_skipped",
+        "seconds",
+        "sha256",
+        "verified",
+        "table_read",
+        "provisioned",
+    ],
     "failed": ["code", "message", "hint"],
 }
 

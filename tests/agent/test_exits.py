@@ -54,6 +54,16 @@ TABLE = {
     "digest-mismatch": 6,
     "verify-failed": 6,
     "write-failed": 8,
+    "seed-refused": 5,
+    "no-place-for-seed": 5,
+    "no-root-in-image": 5,
+    "workflow-refused": 5,
+    "provisioning-failed": 9,
+    "root-not-found": 9,
+    "seed-not-placed": 9,
+    "seed-would-be-ignored": 9,
+    "unsafe-path": 9,
+    "workflow-failed": 9,
     "cancelled": 130,
 }
 

@@ -80,7 +80,8 @@ def test_a_dry_run_as_json(image: Path, tmp_path: Path) -> None:
     ran = flash(image, tmp_path / "disk", "--dry-run", "--json")
     assert (ran.code, ran.err) == (Exit.DONE, "")
     assert list(ran.json) == [
-        *("schema_version", "command", "image", "disk", "options", "refusals", "warnings")
+        *("schema_version", "command", "image", "disk", "options", "provisioning"),
+        *("refusals", "warnings"),
     ]
     assert ran.json["schema_version"] == "1"
     assert ran.json["command"] == "plan-flash"
@@ -88,6 +89,7 @@ def test_a_dry_run_as_json(image: Path, tmp_path: Path) -> None:
     assert ran.json["image"]["virtual_size_bytes"] == 12 * MIB
     assert ran.json["disk"]["path"] == str(tmp_path / "disk")
     assert ran.json["options"] == {"verify": True, "fix_gpt": False}
+    assert ran.json["provisioning"] == {"mode": "none", "steps": []}
     assert ran.json["refusals"] == []
 
 
@@ -165,16 +167,6 @@ def test_nobody_to_ask_is_found_before_anything_is_read(tmp_path: Path) -> None:
     assert lines(ran.err) == [
         "bty: nobody is there to confirm the flash",
         "     hint: look at the plan with --dry-run, then say --yes",
-    ]
-
-
-@pytest.mark.parametrize("mode", ["cloud-init", "cijoe", "cijoe-online"])
-def test_provisioning_is_not_there_yet(tmp_path: Path, mode: str) -> None:
-    ran = flash(tmp_path / "no image", tmp_path / "disk", "--yes", "--provision", mode)
-    assert (ran.code, ran.out) == (Exit.USAGE, "")
-    assert lines(ran.err) == [
-        f"bty: --provision {mode} is not there yet: only none can be chosen",
-        "     hint: leave --provision away, and set the system up after its first boot",
     ]
 
 

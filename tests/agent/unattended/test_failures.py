@@ -123,13 +123,16 @@ def test_a_disk_in_use_is_refused(box: Box) -> None:
     assert untouched(box)
 
 
-def test_provisioning_that_is_not_there_is_refused_before_anything_is_written(box: Box) -> None:
+@pytest.mark.parametrize("mode", [ProvisioningMode.CIJOE, ProvisioningMode.CIJOE_ONLINE])
+def test_without_a_workflow_nobody_flashes_but_a_person(box: Box, mode: ProvisioningMode) -> None:
     box.assign()
     line = box.boot()
     with box.fleet.site.session() as session:
-        machines.get(session, box.mac).provisioning_mode = ProvisioningMode.CLOUD_INIT
+        machines.get(session, box.mac).provisioning_mode = mode
     ended = box.run(line)
-    agrees(box, ended, Exit.REFUSED, State.FAILED, "cannot-provision", "cloud-init")
+    assert ended.failure is not None
+    assert (ended.code, ended.failure.code) == (Exit.DONE, "wizard-wanted")
+    assert "the server wants a person here: no workflow is assigned" in ended.console
     assert untouched(box)
 
 

@@ -1,6 +1,6 @@
 """`bty-tui` on the laptop of the manual, without a word that it is pretended.
 
-Started as a program, with the words for the wizard; `modes` in front offers provisioning modes, `user` is not root.
+Started as a program, with the words for the wizard; `user` in front is not root.
 """
 
 from __future__ import annotations
@@ -15,17 +15,13 @@ from bty_agent.exits import Exit
 from bty_agent.pretend.host import Pretended
 from bty_agent.pretend.read import read_machine
 from bty_agent.wizard import main as program
-from bty_core.wire.plan import ProvisioningMode
 
 LAPTOP = Path(__file__).resolve().parents[1] / "machines/laptop.json"
 
 
 def main(argv: list[str], console: Console) -> Exit:
     words = list(argv)
-    modes = words[0] == "modes" and bool(words.pop(0))
     user = words[0] == "user" and bool(words.pop(0))
-    if modes:
-        program.MODES = tuple(ProvisioningMode)
     machine = read_machine(LAPTOP)
     if user:
         machine = replace(machine, root=False)

@@ -12,6 +12,7 @@ from bty_agent.wizard.answers import (
     Answer,
     BadDisk,
     BadImage,
+    BadSetup,
     Disks,
     Images,
     Judged,
@@ -21,7 +22,7 @@ from bty_agent.wizard.answers import (
     NotWrote,
     PickDisk,
     PickImage,
-    PickMode,
+    PickSetup,
     Press,
     Returned,
     Stayed,
@@ -30,7 +31,7 @@ from bty_agent.wizard.answers import (
     Typed,
     Wrote,
 )
-from bty_agent.wizard.offers import Origin
+from bty_agent.wizard.offers import NOTHING, Origin, Setup
 from bty_agent.wizard.steps import WORK, Ending, State, Step, advance
 from bty_core.wire.plan import ProvisioningMode
 from tests.agent.wizard.things import (
@@ -48,7 +49,7 @@ from tests.agent.wizard.things import (
 )
 
 WHY = Trouble(("it failed",), hint="do it again")
-BOTH = (ProvisioningMode.NONE, ProvisioningMode.CLOUD_INIT)
+BOTH = (NOTHING, Setup(ProvisioningMode.CLOUD_INIT, "lab", Path("/seeds/lab")))
 KNOWN = State(
     images=(DEBIAN, BROKEN),
     disks=(EMPTY, FULL, STICK, SYSTEM, SMALL, LOOP, READER),
@@ -107,7 +108,7 @@ TABLE: list[Row] = [
     ("disks cannot be read", at(Step.LOOK_DISKS, trouble=None), BadDisk(WHY),
         to(Step.DISK, disks=(), trouble=WHY)),
     ("a disk", at(Step.DISK, disk=None), PickDisk(EMPTY), to(Step.PLAN, disk=EMPTY)),
-    ("a disk, and modes", at(Step.DISK, disk=None, modes=BOTH), PickDisk(EMPTY),
+    ("a disk, and modes", at(Step.DISK, disk=None, setups=BOTH), PickDisk(EMPTY),
         to(Step.PROVISIONING, disk=EMPTY)),
     ("the system's disk", at(Step.DISK), PickDisk(SYSTEM),
         to(None, note="sdd cannot be chosen: the running system or the live medium: mounted on / (/dev/sdd1)")),
@@ -127,14 +128,16 @@ TABLE: list[Row] = [
     ("disks again", at(Step.DISK), Press.REFRESH, to(Step.LOOK_DISKS)),
     ("disk: back", at(Step.DISK), Press.BACK, to(Step.IMAGE)),
     # set up
-    ("a mode", at(Step.PROVISIONING, modes=BOTH), PickMode(BOTH[1]), to(Step.PLAN, mode=BOTH[1])),
-    ("a mode that is not there", at(Step.PROVISIONING), PickMode(BOTH[1]), {}),
+    ("a mode", at(Step.PROVISIONING, setups=BOTH), PickSetup(BOTH[1]), to(Step.PLAN, setup=BOTH[1])),
+    ("a mode that is not there", at(Step.PROVISIONING), PickSetup(BOTH[1]), {}),
     ("mode: back", at(Step.PROVISIONING), Press.BACK, to(Step.LOOK_DISKS)),
     # the plan
     ("the image is refused", at(Step.PLAN, trouble=None), BadImage(WHY), to(Step.LOOK_IMAGES, trouble=WHY)),
     ("the disk is refused", at(Step.PLAN, trouble=None), BadDisk(WHY), to(Step.LOOK_DISKS, trouble=WHY)),
+    ("what was to be set up is refused", at(Step.PLAN, trouble=None), BadSetup(WHY),
+        to(Step.PROVISIONING, trouble=WHY)),
     ("summary: no", at(Step.SUMMARY), Press.NO, to(Step.LOOK_DISKS)),
-    ("summary: back", at(Step.SUMMARY, modes=BOTH), Press.BACK, to(Step.PROVISIONING)),
+    ("summary: back", at(Step.SUMMARY, setups=BOTH), Press.BACK, to(Step.PROVISIONING)),
     ("summary: yes, partitions", at(Step.SUMMARY), Press.YES, to(Step.NAME)),
     ("summary: yes, a filesystem", at(Step.SUMMARY, disk=replace(EMPTY, filesystem="ext4")), Press.YES,
         to(Step.NAME)),

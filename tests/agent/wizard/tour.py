@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -82,7 +83,10 @@ def locally(place: Place, keep: Keep) -> None:
     )
     write_failure(why, place.folder / "run")
     digest = place.folder / "images" / "debian-13.img.sha256"
-    with place.start(how="modes") as person:
+    seed = place.folder / "images" / "seeds" / "lab"
+    seed.mkdir(parents=True)
+    (seed / "user-data").write_text("#cloud-config\nhostname: box\n")
+    with place.start() as person:
         keep_when(person, keep, "notice", "What now?")
         person.take("Go on")
         person.sees("Which image?")
@@ -128,6 +132,7 @@ def locally(place: Place, keep: Keep) -> None:
 
 def looking(place: Place, keep: Keep) -> None:
     """Without root, without images, and with many."""
+    shutil.rmtree(place.folder / "images" / "seeds", ignore_errors=True)
     with place.start(how="user") as person:
         keep_when(person, keep, "images-without-root", "Which image?")
         person.take("debian-13.img")

@@ -9,27 +9,23 @@ from pathlib import Path
 
 from bty_agent import __version__
 from bty_agent.exits import Exit, exit_codes
+from bty_agent.paths import FILE, FOLDER, declare_path
+from bty_agent.provisioning import declare_provisioning
 from bty_core.disks.select import Selector
-from bty_core.errors import InvalidValue
 from bty_core.images.decode import MAX_WINDOW
 from bty_core.program.parser import Parser, add_command, add_commands, program_parser
 from bty_core.values import Digest, parse_size, size_text
 
-# What a shell may offer for an argument.
-FILE, FOLDER = "file", "folder"
-
 DEFAULT_IMAGE_ROOT = Path("/var/lib/bty/images")
 
 PROGRESS = ("auto", "text", "ndjson", "none")
-PROVISIONING = ("none",)
-_TO_COME = ("cloud-init", "cijoe", "cijoe-online")
 SHELLS = ("bash", "zsh")
 
 _PROGRAM = Exit.PROGRAM_MISSING
 _ALWAYS = (Exit.DONE, Exit.BUG, Exit.USAGE, Exit.INTERRUPTED)
 _OF_IMAGE = (_PROGRAM, Exit.REFUSED, Exit.INTEGRITY, Exit.UNREACHABLE)
 _OF_DISK = (*_OF_IMAGE, Exit.NEEDS_ROOT)
-_OF_FLASH = (Exit.NEEDS_ROOT, Exit.WRITE_FAILED)
+_OF_FLASH = (Exit.NEEDS_ROOT, Exit.WRITE_FAILED, Exit.PROVISIONING_FAILED)
 
 SELECTORS = """\
 A disk is named by its path, or found by conditions with commas
@@ -114,13 +110,7 @@ def _declare_inspect(parser: argparse.ArgumentParser) -> None:
 
 def _declare_flash(parser: argparse.ArgumentParser) -> None:
     _image_and_target(parser)
-    parser.add_argument(
-        "--provision",
-        choices=PROVISIONING,
-        type=_provisioning,
-        default="none",
-        help="what to set up on the disk afterwards (default and only choice: none)",
-    )
+    declare_provisioning(parser)
     parser.add_argument(
         "--sha256",
         metavar="HEX",
@@ -225,13 +215,6 @@ def _max_window(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def declare_path(
-    parser: argparse.ArgumentParser, flag: str, complete: object, **options: object
-) -> None:
-    option = parser.add_argument(flag, **options)  # type: ignore[arg-type]  # passed on as they are
-    option.complete = complete  # type: ignore[attr-defined]
-
-
 def declare_pretend(parser: argparse.ArgumentParser) -> None:
     """Let a program take its machine from a file."""
     declare_path(
@@ -251,13 +234,3 @@ def declare_pretend(parser: argparse.ArgumentParser) -> None:
         help="with --pretend: keep what is written to its disks in files in DIR"
         " (default: until the program ends)",
     )
-
-
-def _provisioning(text: str) -> str:
-    """Say of the modes to come that they are to come."""
-    if text in _TO_COME:
-        raise InvalidValue(
-            f"--provision {text} is not there yet: only none can be chosen",
-            hint="leave --provision away, and set the system up after its first boot",
-        )
-    return text

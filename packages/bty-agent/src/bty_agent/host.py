@@ -15,11 +15,12 @@ from bty_core.disks.lsblk import read_disks
 from bty_core.disks.model import Disk
 from bty_core.disks.select import Selector
 from bty_core.events import Done, Emit
-from bty_core.flash.engine import flash
 from bty_core.flash.plan import FlashPlan, firmware
 from bty_core.machine import efi
 from bty_core.machine.inventory import read_inventory
 from bty_core.machine.model import Firmware, Inventory
+from bty_core.provisioning.flow import flash_and_provision
+from bty_core.provisioning.job import Provisioner
 
 
 class Host(Protocol):
@@ -38,8 +39,14 @@ class Host(Protocol):
     def inventory(self) -> Inventory:
         """Return what the computer is and has."""
 
-    def flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done:
-        """Put the image onto the disk."""
+    def flash(
+        self,
+        plan: FlashPlan,
+        emit: Emit,
+        cancel: threading.Event,
+        provisioner: Provisioner | None = None,
+    ) -> Done:
+        """Put the image onto the disk, and provision it."""
 
     def boot_once(self, disk: Disk, title: str) -> str:
         """Let UEFI start `disk` at the next boot only; return what was made, as a sentence."""
@@ -75,8 +82,14 @@ class ThisComputer:
     def inventory(self) -> Inventory:
         return read_inventory()
 
-    def flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done:
-        return flash(plan, emit, cancel)
+    def flash(
+        self,
+        plan: FlashPlan,
+        emit: Emit,
+        cancel: threading.Event,
+        provisioner: Provisioner | None = None,
+    ) -> Done:
+        return flash_and_provision(plan, provisioner, emit, cancel)
 
     def boot_once(self, disk: Disk, title: str) -> str:
         return efi.boot_once(disk, title)

@@ -6,9 +6,10 @@ import argparse
 
 import shtab
 
-from bty_agent.cli import FILE, FOLDER, build_parser
+from bty_agent.cli import build_parser
 from bty_agent.console import Console
 from bty_agent.exits import Exit
+from bty_agent.paths import FILE, FOLDER
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:

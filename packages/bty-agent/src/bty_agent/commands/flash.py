@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.host import Host
 from bty_agent.pretend.options import chosen_host
+from bty_agent.provisioning import check_options, provisioner_of
 from bty_agent.render.envelope import plan_wire
 from bty_agent.render.progress import watcher
 from bty_core.disks.model import Kind
@@ -25,6 +27,7 @@ from bty_core.machine.efi import entry_refusals
 from bty_core.proc import find as find_program
 from bty_core.program.console import plain
 from bty_core.program.envelope import envelope
+from bty_core.provisioning.job import Provisioner
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Exit:
@@ -33,14 +36,15 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         with _untouched():
             _check(arguments, console)
             host = chosen_host(arguments, console.say)
+            provisioner = provisioner_of(arguments)
             plan = _plan(arguments, host)
-            _judge(plan, arguments, console, host)
+            _judge(plan, provisioner, arguments, console, host)
             if arguments.dry_run:
                 return Exit.DONE
             if not (arguments.yes or _confirmed(plan, console)):
                 console.say(f"bty: nothing was written to {plan.disk.path}")
                 return Exit.USAGE
-        done = host.flash(plan, emit, threading.Event())
+        done = host.flash(plan, emit, threading.Event(), provisioner)
     console.say(outcome(plan, done), indent=6)
     return _boot_once(plan, console, host) if arguments.uefi_entry else Exit.DONE
 
@@ -84,6 +88,7 @@ def _failure_told(emit: Emit) -> Iterator[None]:
 
 def _check(arguments: argparse.Namespace, console: Console) -> None:
     """Refuse what makes no sense before anything is read."""
+    check_options(arguments)
     if arguments.json and not arguments.dry_run:
         raise InvalidValue(
             "--json belongs to --dry-run", hint="--progress ndjson reports a flash as JSON lines"
@@ -112,7 +117,13 @@ def _plan(arguments: argparse.Namespace, host: Host) -> FlashPlan:
     return FlashPlan(image=image, disk=disk, digest=digest, options=options)
 
 
-def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console, host: Host) -> None:
+def _judge(
+    plan: FlashPlan,
+    provisioner: Provisioner | None,
+    arguments: argparse.Namespace,
+    console: Console,
+    host: Host,
+) -> None:
     found = refusals(plan)
     started_by = host.firmware.value
     if arguments.uefi_entry:
@@ -121,19 +132,29 @@ def _judge(plan: FlashPlan, arguments: argparse.Namespace, console: Console, hos
             find_program("efibootmgr")
     # This machine does not start from a regular file.
     warned = warnings(plan, started_by if plan.disk.kind is not Kind.FILE else None)
+    if provisioner is not None:
+        found += provisioner.refusals(plan)
+        warned += provisioner.warnings(plan)
     if arguments.json:
-        console.data(envelope("plan-flash", plan_wire(plan, found, warned)))
+        console.data(envelope("plan-flash", plan_wire(plan, found, warned, provisioner)))
     else:
         # A plan that was asked for is data, unless standard output belongs to the events.
         asked = arguments.dry_run and arguments.progress != "ndjson"
         write = console.page if asked else console.say
-        for line in plan_lines(plan, warned):
+        for line in plan_lines(plan, warned, provisioner.steps if provisioner else ()):
             write(line, indent=INDENT)
     if found:
         error = Refusals(found)
         error.aftermath = f"nothing was written to {plan.disk.path}"
         raise error
-    if not arguments.dry_run and plan.disk.kind is not Kind.FILE and not host.can_write:
+    if arguments.dry_run:
+        return
+    if provisioner is not None and plan.disk.kind is Kind.FILE and os.geteuid():
+        raise NeedsRoot(
+            "provisioning mounts the filesystem of the disk, and needs root",
+            hint="run it again with sudo",
+        )
+    if plan.disk.kind is not Kind.FILE and not host.can_write:
         raise NeedsRoot(f"writing to {plan.disk.path} needs root", hint="run it again with sudo")
 
 

@@ -23,6 +23,8 @@ from bty_core.images.file import FileSource
 from bty_core.machine.efi import NoBootEntry, find_loader, made_sentence
 from bty_core.machine.inventory import reported
 from bty_core.machine.model import Firmware, Inventory
+from bty_core.provisioning.flow import flash_and_provision
+from bty_core.provisioning.job import Provisioner
 
 _LIST = "list the disks again"
 
@@ -62,9 +64,21 @@ class Pretended:
     def inventory(self) -> Inventory:
         return replace(self._inventory, disks=reported(self._known()))
 
-    def flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done:
+    def flash(
+        self,
+        plan: FlashPlan,
+        emit: Emit,
+        cancel: threading.Event,
+        provisioner: Provisioner | None = None,
+    ) -> Done:
         if plan.disk.kind is Kind.FILE:
-            return flash(plan, emit, cancel)
+            return flash_and_provision(plan, provisioner, emit, cancel)
+        done = self._flash(plan, emit, cancel)
+        if provisioner is not None:
+            self._say(f"bty: the pretended disk would be provisioned now, with {provisioner.mode}")
+        return done
+
+    def _flash(self, plan: FlashPlan, emit: Emit, cancel: threading.Event) -> Done:
         source, scratch = plan.image.source, self.scratch(plan.disk)
         if isinstance(source, FileSource) and source.same_file(scratch):
             why = f"{source} is what {plan.disk.path} holds, and would be erased before it is read"

@@ -13,8 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from bty_agent.console import Console
-from bty_core.events import Emit, Event, Retrying
+from bty_core.events import Emit, Event, Provisioning, Retrying
 from bty_core.flash.fold import FlashState, Phase, advance
+from bty_core.flash.lines import provisioning_text
 from bty_core.flash.transfer import Meter
 from bty_core.program.console import plain
 from bty_core.values import size_text
@@ -125,6 +126,9 @@ class _Drawing:
         if isinstance(event, Retrying):
             told = f"bty: {plain(event.reason)}; going on in {event.wait_seconds:g} s"
             self._live.console.print(told)
+        if isinstance(event, Provisioning):
+            self.stop()
+            self._console.say(f"bty: {plain(provisioning_text(event))}", indent=5)
         match state.phase:
             case Phase.WAITING:
                 pass
@@ -132,6 +136,8 @@ class _Drawing:
                 self.stop()
             case Phase.FINISHING:
                 self._finish()
+            case Phase.PROVISIONING:
+                pass
             case Phase.VERIFYING:
                 self._update("verifying")
             case _:

@@ -10,6 +10,8 @@ from bty_core.disks.model import Disk
 from bty_core.errors import Refused
 from bty_core.flash.plan import FlashPlan
 from bty_core.images.table import ImageTable
+from bty_core.provisioning.job import Provisioner
+from bty_core.wire.plan import ProvisioningMode
 
 
 def disk_wire(disk: Disk) -> dict[str, Any]:
@@ -76,7 +78,12 @@ def table_wire(table: ImageTable | None) -> dict[str, Any] | None:
     }
 
 
-def plan_wire(plan: FlashPlan, found: Sequence[Refused], warned: Sequence[str]) -> dict[str, Any]:
+def plan_wire(
+    plan: FlashPlan,
+    found: Sequence[Refused],
+    warned: Sequence[str],
+    provisioner: Provisioner | None = None,
+) -> dict[str, Any]:
     """Return a plan with the reasons against it."""
     image = plan.image
     return {
@@ -92,6 +99,10 @@ def plan_wire(plan: FlashPlan, found: Sequence[Refused], warned: Sequence[str]) 
         },
         "disk": disk_wire(plan.disk),
         "options": {"verify": plan.options.verify, "fix_gpt": plan.options.fix_gpt},
+        "provisioning": {
+            "mode": provisioner.mode if provisioner else ProvisioningMode.NONE,
+            "steps": list(provisioner.steps) if provisioner else [],
+        },
         "refusals": refusals_wire(found),
         "warnings": list(warned),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http
 import http.client
 import json
@@ -16,13 +17,13 @@ import requests
 
 from bty_agent import __version__
 from bty_agent.server.errors import AttemptOver, ServerRefused, ServerUnreachable, TokenRefused
-from bty_core.errors import BtyError, InvalidValue
+from bty_core.errors import BtyError, DigestMismatch, InvalidValue
 from bty_core.images.address import Address
 from bty_core.images.failures import from_requests
 from bty_core.machine.model import Inventory
 from bty_core.values import KIB, MIB, MacAddress
 from bty_core.wire.fields import Fields, InvalidField
-from bty_core.wire.plan import ImageOffer, Plan
+from bty_core.wire.plan import ImageOffer, Plan, Provisioning, Workflow
 from bty_core.wire.reports import (
     MOST_CONSOLE,
     DoneReport,
@@ -34,6 +35,8 @@ from bty_core.wire.reports import (
 )
 
 _MOST = 256 * KIB  # bytes of an answer
+_MOST_PLAN = 8 * MIB  # three texts of provisioning, each letter escaped
+_MOST_WORKFLOW = 64 * MIB
 _MOST_CATALOG = 16 * MIB
 _REDIRECTS = range(300, 400)
 _AGAIN = (408, 425, 429)  # 4xx that say "not now"
@@ -83,8 +86,29 @@ class ServerClient:
 
     def plan(self) -> Plan:
         """Return what this machine should do; with a token, as the attempt it belongs to."""
-        answer = self._ask("GET", self._path("plan"))
+        answer = self._ask("GET", self._path("plan"), most=_MOST_PLAN)
         return self._read(lambda: Plan.from_wire(answer))
+
+    def provisioning(self) -> Provisioning:
+        """Return what is to be set up on this machine's disk. What is secret in it is given to an attempt once."""
+        answer = self._ask("POST", self._path("provisioning"), {}, most=_MOST_PLAN)
+        if not isinstance(answer, dict):
+            raise self._nonsense("its answer is no provisioning")
+        return self._read(lambda: Provisioning.read(Fields(answer)))
+
+    def workflow(self, offer: Workflow) -> bytes:
+        """Return the archive of the workflow that the plan of this attempt has; raise `DigestMismatch`."""
+        data = self._send("GET", self._path("workflow"), most=_MOST_WORKFLOW)
+        if hashlib.sha256(data).hexdigest() != offer.sha256:
+            raise DigestMismatch(
+                f"the archive of the workflow {offer.name} has another digest than the plan says",
+                hint="upload the workflow to the server again",
+            )
+        return data
+
+    def report(self, data: bytes) -> None:
+        """Hand over what the workflow of this attempt left: a tar.gz."""
+        self._send("POST", self._path("report"), data=data)
 
     def open_attempt(self, console: str) -> Opened:
         """Open an attempt for the person at `console`, and use its token from now on."""
@@ -131,9 +155,22 @@ class ServerClient:
         token: str | None = "",
     ) -> object:
         """Send a request; return the JSON value of the answer."""
+        said = self._send(method, path, most=most, token=token, json=body)
+        try:
+            value: object = json.loads(said)
+        except (ValueError, RecursionError):
+            value = None
+        if value is None:
+            raise self._nonsense("its answer is not JSON")
+        return value
+
+    def _send(
+        self, method: str, path: str, *, most: int = _MOST, token: str | None = "", **content: Any
+    ) -> bytes:
+        """Send a request with `content`, as `json` or as `data`; return the body of a good answer."""
         token = self.token if token == "" else token
         headers = {
-            "Accept": "application/json",
+            "Accept": "application/json, */*;q=0.5",
             "Accept-Encoding": "identity",
             "Connection": "close",
             "User-Agent": f"bty/{__version__}",
@@ -147,14 +184,14 @@ class ServerClient:
                 with session.request(
                     method,
                     url,
-                    json=body,
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
                     stream=True,
+                    **content,
                 ) as answer:
                     self._note_clock(answer)
-                    return self._understood(answer, self._body(answer, most))
+                    return self._good(answer, self._body(answer, most))
             except (requests.RequestException, ValueError) as error:
                 raise self._away(error, url) from error
 
@@ -184,22 +221,20 @@ class ServerClient:
             raise self._nonsense("it broke off in the middle of its answer")
         return bytes(data)
 
-    def _understood(self, answer: requests.Response, body: bytes) -> object:
+    def _good(self, answer: requests.Response, body: bytes) -> bytes:
         status = answer.status_code
-        try:
-            value: object = json.loads(body)
-        except (ValueError, RecursionError):
-            value = None
         if status in range(200, 300):
-            if value is None:
-                raise self._nonsense("its answer is not JSON")
-            return value
+            return body
         if status in _REDIRECTS:
             raise ServerRefused(
                 f"the server {self.base_url} sends on to another address",
                 hint="give the address of the server itself",
                 status=status,
             )
+        try:
+            value: object = json.loads(body)
+        except (ValueError, RecursionError):
+            value = None
         raise self._problem(status, value)
 
     def _problem(self, status: int, value: object) -> BtyError:

@@ -34,6 +34,7 @@ _PHASES = {
     Phase.RETRYING: ReportedPhase.RETRYING,
     Phase.VERIFYING: ReportedPhase.VERIFYING,
     Phase.FINISHING: ReportedPhase.FINISHING,
+    Phase.PROVISIONING: ReportedPhase.PROVISIONING,
 }
 
 

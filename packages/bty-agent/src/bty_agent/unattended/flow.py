@@ -21,6 +21,7 @@ from bty_agent.unattended.job import Job, Wanted, prepare
 from bty_agent.unattended.journal import Journal
 from bty_agent.unattended.milestones import milestones
 from bty_agent.unattended.pace import Pace
+from bty_agent.unattended.workshop import Workshop
 from bty_core.disks.model import Disk
 from bty_core.errors import (
     BtyError,
@@ -36,7 +37,7 @@ from bty_core.flash.plan import FlashPlan
 from bty_core.flash.words import outcome
 from bty_core.machine.efi import entry_refusals
 from bty_core.program.console import plain
-from bty_core.wire.plan import Mode, Plan
+from bty_core.wire.plan import Mode, Plan, Provisioning
 from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 
 _CLOCK_IS_WRONG = timedelta(minutes=5)
@@ -61,6 +62,12 @@ class Unattended:
         self._client = ServerClient(job.server, job.mac, token=job.token, attempt=job.attempt)
         self._reporter = Reporter(self._client, cancel=self._cancel, timing=pace.timing)
         self._name = f"attempt {job.attempt}"
+        self._given: Provisioning | None = None
+        self._workshop = Workshop(
+            folder=journal.folder / f"attempt-{job.attempt}",
+            mac=job.mac,
+            fetch=lambda offer: self._patiently(lambda: self._client.workflow(offer)),
+        )
         self._image: str | None = None
         self._disk: Disk | None = None
 
@@ -80,8 +87,8 @@ class Unattended:
                 return self._failed(bug, Exit.BUG)
 
     def _run(self) -> Exit:
-        plan = self._patiently(self._client.plan)
-        self._journal.note(f"the plan: {plan.wire()}")
+        plan = self._ask()
+        self._journal.note(f"the plan: {plan.for_a_log()}")
         self._mend_clock()
         match plan.mode:
             case Mode.INTERACTIVE:
@@ -102,6 +109,16 @@ class Unattended:
             raise self._unreported(flashed.disk, "bty was interrupted", None) from None
         return self._reboot()
 
+    def _ask(self) -> Plan:
+        """Ask for the plan. What is secret in it is given out once: it is kept for another try."""
+        plan = self._patiently(self._client.plan)
+        given = plan.provisioning
+        if given.withheld is None:
+            self._given = given
+        elif self._given is not None and self._given.mode is given.mode:
+            return replace(plan, provisioning=self._given)
+        return plan
+
     def _tries(self, plan: Plan) -> tuple[Wanted, FlashPlan, Done]:
         """Flash, and again where that may help; raise the last failure."""
         number = 1
@@ -119,10 +136,10 @@ class Unattended:
             number += 1
             self._reporter.retrying(number)
             self._pause(wait)
-            plan = self._patiently(self._client.plan)
+            plan = self._ask()
 
     def _try(self, plan: Plan) -> tuple[Wanted, FlashPlan, Done]:
-        wanted = Wanted.of(plan, self._pace.http)
+        wanted = Wanted.of(plan, self._pace.http, self._workshop)
         disk = self._host.find(wanted.selector)
         self._image, self._disk = wanted.image.name, disk
         self._reporter.about(image=self._image, disk=disk, console=self._host.console)
@@ -140,7 +157,24 @@ class Unattended:
             self._reporter.emit(event)
             show(event)
 
-        return wanted, prepared, self._host.flash(prepared, emit, self._cancel)
+        try:
+            done = self._host.flash(prepared, emit, self._cancel, wanted.provisioner)
+        finally:
+            self._hand_over_report()
+        return wanted, prepared, done
+
+    def _hand_over_report(self) -> None:
+        """Send what a workflow left; what cannot be sent stays here, and is no reason to fail."""
+        try:
+            report = self._workshop.report()
+            if report is None:
+                return
+            self._client.report(report)
+        except (BtyError, OSError) as error:
+            where = self._workshop.reports
+            self._say(f"the report of the workflow stays in {where}: {error}")
+        else:
+            self._say("the server has the report of the workflow")
 
     def _tell_inventory(self) -> None:
         try:

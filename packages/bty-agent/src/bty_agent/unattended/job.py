@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bty_agent.boot_line import BootLine
 from bty_agent.unattended.errors import CannotProvision, PlanIncomplete
+from bty_agent.unattended.workshop import Workshop
 from bty_core.disks.model import Disk, Kind
 from bty_core.disks.select import Selector
 from bty_core.errors import DiskTooSmall, InvalidValue, Refusals
@@ -15,8 +16,11 @@ from bty_core.images.digest import KnownDigest
 from bty_core.images.inspect import inspect
 from bty_core.images.locate import locate
 from bty_core.images.source import Source
+from bty_core.provisioning.cloud_init import CloudInit
+from bty_core.provisioning.job import Provisioner
+from bty_core.provisioning.seed import Seed
 from bty_core.values import Digest, MacAddress, size_text
-from bty_core.wire.plan import ImageOffer, Plan, ProvisioningMode
+from bty_core.wire.plan import ImageOffer, Plan, Provisioning, ProvisioningMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +61,14 @@ class Wanted:
     selector: Selector
     options: FlashOptions
     uefi_entry: bool
+    provisioner: Provisioner | None
 
     @classmethod
-    def of(cls, plan: Plan, http: HttpSettings) -> Wanted:
-        """Check `plan` before anything is looked at; raise `PlanIncomplete` or `CannotProvision`."""
+    def of(cls, plan: Plan, http: HttpSettings, workshop: Workshop) -> Wanted:
+        """Check `plan` before anything is looked at.
+
+        Raises `PlanIncomplete`, `CannotProvision`, `SeedRefused` or `WorkflowRefused`.
+        """
         if plan.image is None:
             raise PlanIncomplete(
                 "the server names no image that it has", hint="assign one on the machine's page"
@@ -68,11 +76,6 @@ class Wanted:
         if plan.target is None:
             raise PlanIncomplete(
                 "the server names no target disk", hint="choose one on the machine's page"
-            )
-        if plan.provisioning is not ProvisioningMode.NONE:
-            raise CannotProvision(
-                f"this version of bty cannot provision with {plan.provisioning}",
-                hint="set the provisioning mode to none on the machine's page",
             )
         offer = plan.image
         try:
@@ -85,11 +88,50 @@ class Wanted:
                 selector=Selector.parse(plan.target),
                 options=FlashOptions(verify=plan.options.verify, fix_gpt=plan.options.fix_gpt),
                 uefi_entry=plan.options.uefi_entry,
+                provisioner=provisioner_of_plan(plan.provisioning, workshop),
             )
         except InvalidValue as error:
             raise PlanIncomplete(
                 f"the plan makes no sense: {error.message}", hint=error.hint
             ) from error
+
+
+def provisioner_of_plan(given: Provisioning, workshop: Workshop) -> Provisioner | None:
+    """Return what provisions as the server wants it; raise `CannotProvision`, `SeedRefused` or `WorkflowRefused`."""
+    match given.mode:
+        case ProvisioningMode.NONE:
+            return None
+        case ProvisioningMode.CLOUD_INIT:
+            if given.user_data is None:
+                raise CannotProvision(
+                    f"the server gives no user-data: {given.withheld or 'none is kept'}",
+                    hint="look at the seed on the machine's page, then boot the machine again",
+                )
+            return _seeded(given, given.user_data)
+        case ProvisioningMode.CIJOE:
+            if given.workflow is None:
+                raise CannotProvision(
+                    f"the server gives no workflow: {given.withheld or 'none is assigned'}",
+                    hint="assign one on the machine's page",
+                )
+            return workshop.provisioner(given.workflow)
+        case ProvisioningMode.CIJOE_ONLINE:
+            if given.withheld is not None:
+                raise CannotProvision(
+                    f"the server gives nothing to let it in with: {given.withheld}",
+                    hint="boot the machine again: its next attempt gets keys of its own",
+                )
+            # An image that the server has credentials for stays as it is.
+            return _seeded(given, given.user_data) if given.user_data else None
+
+
+def _seeded(given: Provisioning, user_data: str) -> CloudInit:
+    texts = _bytes(given.meta_data), _bytes(given.network_config)
+    return CloudInit(Seed.of(user_data.encode(), *texts))
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return text.encode() if text else None
 
 
 def prepare(wanted: Wanted, disk: Disk) -> FlashPlan:
@@ -100,7 +142,10 @@ def prepare(wanted: Wanted, disk: Disk) -> FlashPlan:
     offer = wanted.image
     image = inspect(wanted.source)
     plan = FlashPlan(image=image, disk=disk, digest=wanted.digest, options=wanted.options)
-    if found := refusals(plan):
+    found = refusals(plan)
+    if wanted.provisioner is not None:
+        found += wanted.provisioner.refusals(plan)
+    if found:
         raise Refusals(found)
     # Some formats do not say themselves how large the disk is that they become.
     size = offer.virtual_size_bytes if image.virtual_size is None else None

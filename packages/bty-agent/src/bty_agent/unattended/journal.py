@@ -21,6 +21,7 @@ class Journal:
         """Begin the two files; raise `NeedsRoot` where they cannot be kept."""
         self._console = console
         self._secret = secret
+        self.folder = run_dir
         self._log = run_dir / LOG
         self._lines = run_dir / LINES
         try:

@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         "bty-flash-on-boot",
         __version__,
         "Flash this machine as its server wants it, tell the server, and reboot.",
-        exit_codes(*(code for code in Exit if code is not Exit.PROVISIONING_FAILED)),
+        exit_codes(*Exit),
     )
     parser.add_argument(
         "--cmdline",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from time import monotonic
 
 from bty_agent.unattended.journal import Journal
-from bty_core.events import Emit, Event, Progress, Retrying, Started, Verifying
+from bty_core.events import Emit, Event, Progress, Provisioning, Retrying, Started, Verifying
 from bty_core.flash.fold import FlashState, Phase, advance
+from bty_core.flash.lines import provisioning_text
+from bty_core.program.console import plain
 from bty_core.values import size_text
 
 _STEP = 10  # percent
@@ -32,6 +34,8 @@ def milestones(journal: Journal, name: str, say_every: float) -> Emit:
                     f"bty: {name} {event.reason}; going on from byte {event.source_bytes}"
                     f" in {event.wait_seconds:g} s (try {event.attempt})"
                 )
+            case Provisioning():
+                journal.say(f"bty: {name} {plain(provisioning_text(event))}")
             case Progress() | Verifying():
                 step = (state.phase, int((state.fraction or 0) * 100) // _STEP)
                 if step != said or now - said_at >= say_every:

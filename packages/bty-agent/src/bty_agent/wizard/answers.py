@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from bty_agent.wizard.offers import Offer
+from bty_agent.wizard.offers import NOTHING, Offer, Setup
 from bty_core.disks.model import Disk
 from bty_core.events import Done
 from bty_core.flash.plan import FlashPlan
-from bty_core.wire.plan import ProvisioningMode
+from bty_core.provisioning.job import Provisioner
 
 
 class Press(StrEnum):
@@ -58,10 +58,10 @@ class PickDisk:
 
 
 @dataclass(frozen=True, slots=True)
-class PickMode:
-    """This provisioning mode."""
+class PickSetup:
+    """This is to be set up on the disk."""
 
-    mode: ProvisioningMode
+    setup: Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,10 @@ class NoServer:
 
 @dataclass(frozen=True, slots=True)
 class Disks:
-    """The disks were read."""
+    """The disks were read, and what can be set up on one."""
 
     disks: tuple[Disk, ...]
+    setups: tuple[Setup, ...] = (NOTHING,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,19 @@ class Judged:
 
     plan: FlashPlan
     warnings: tuple[str, ...] = ()
+    provisioner: Provisioner | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BadImage:
     """The image cannot be written."""
+
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class BadSetup:
+    """What was to be set up on the disk cannot be; nothing was written."""
 
     trouble: Trouble
 
@@ -167,7 +176,7 @@ Answer = (
     Press
     | PickImage
     | PickDisk
-    | PickMode
+    | PickSetup
     | Typed
     | Images
     | NoServer
@@ -175,6 +184,7 @@ Answer = (
     | Judged
     | BadImage
     | BadDisk
+    | BadSetup
     | Wrote
     | NotWrote
     | NoTurn

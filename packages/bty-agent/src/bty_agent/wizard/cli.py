@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from bty_agent import __version__
-from bty_agent.cli import DEFAULT_IMAGE_ROOT, FILE, FOLDER, declare_path, declare_pretend
+from bty_agent.cli import DEFAULT_IMAGE_ROOT, declare_pretend
 from bty_agent.exits import Exit, exit_codes
+from bty_agent.paths import FILE, FOLDER, declare_path
 from bty_agent.unattended.failure import RUN_DIR
 from bty_core.program.parser import program_parser
 from bty_core.values import MacAddress

@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from bty_agent.__main__ import run_main
-from bty_agent.cli import PROVISIONING
 from bty_agent.console import Console
 from bty_agent.exits import Exit
 from bty_agent.main import ended
@@ -20,16 +20,12 @@ from bty_agent.wizard.terminal import Hangup, left_as_found
 from bty_core.errors import BtyError, InvalidValue
 from bty_core.program.parser import parse
 from bty_core.values import MacAddress
-from bty_core.wire.plan import ProvisioningMode
 
 if TYPE_CHECKING:
     from bty_agent.host import Host
     from bty_agent.wizard.run import Asker
     from bty_agent.wizard.sessions import Session
     from bty_agent.wizard.terminal import Terminal
-
-# Until provisioning is built there is nothing to choose, and the step does not appear.
-MODES = tuple(map(ProvisioningMode, PROVISIONING))
 
 
 def run() -> None:
@@ -70,7 +66,7 @@ def _wizard(arguments: argparse.Namespace, host: Host) -> Exit:
     from bty_core.machine.model import Firmware
 
     terminal = Terminal("bty" if arguments.pretend is None else "bty (pretended)")
-    session = _session(arguments, host)
+    session = _session(arguments, host, arguments.run_dir or RUN_DIR)
     run_dir = arguments.run_dir or RUN_DIR
     failure = read_failure(run_dir)
     state = State(
@@ -80,7 +76,6 @@ def _wizard(arguments: argparse.Namespace, host: Host) -> Exit:
         server=session.address,
         uefi=host.firmware is Firmware.UEFI,
         can_write=host.can_write,
-        modes=MODES,
     )
     wizard = Wizard(
         host,
@@ -100,7 +95,7 @@ def _wizard(arguments: argparse.Namespace, host: Host) -> Exit:
     return Exit.DONE
 
 
-def _session(arguments: argparse.Namespace, host: Host) -> Session:
+def _session(arguments: argparse.Namespace, host: Host, run_dir: Path) -> Session:
     """Return who hears of it: the server that is named, or that this machine was started from."""
     from bty_agent.boot_line import CMDLINE, BootLine, read_boot_line
     from bty_agent.wizard.sessions import Alone
@@ -120,7 +115,7 @@ def _session(arguments: argparse.Namespace, host: Host) -> Session:
     mac = arguments.mac or line.mac or _only_mac(host)
     token = line.token_for(mac)
     attempt = line.attempt if token else None
-    return Served(host, ServerClient(server, mac, token=token, attempt=attempt))
+    return Served(host, ServerClient(server, mac, token=token, attempt=attempt), run_dir)
 
 
 def _only_mac(host: Host) -> MacAddress:

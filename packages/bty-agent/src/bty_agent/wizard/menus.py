@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bty_agent.render.tables import aligned
-from bty_agent.wizard.answers import Answer, PickDisk, PickImage, PickMode, Press, Typed
+from bty_agent.wizard.answers import Answer, PickDisk, PickImage, PickSetup, Press, Typed
 from bty_agent.wizard.offers import Offer, Origin, now_on, offered, why_not
 from bty_agent.wizard.steps import State, Step
 from bty_core.disks.model import Disk, Kind
@@ -18,8 +18,8 @@ _MANY = 10  # rows; a longer list is searched by typing
 
 MODES = {
     ProvisioningMode.NONE: "write the image, change nothing in it",
-    ProvisioningMode.CLOUD_INIT: "and seed cloud-init with user-data",
-    ProvisioningMode.CIJOE: "and run a CIJOE workflow on it, here",
+    ProvisioningMode.CLOUD_INIT: "and seed cloud-init with it",
+    ProvisioningMode.CIJOE: "and run this CIJOE workflow on it",
     ProvisioningMode.CIJOE_ONLINE: "and have the server run a CIJOE workflow after the first boot",
 }
 
@@ -193,14 +193,14 @@ def _disk_cells(disk: Disk) -> Sequence[str]:
     )
 
 
-def _modes(state: State) -> Menu:
-    lines = aligned([(mode.value, MODES[mode]) for mode in state.modes])
+def _setups(state: State) -> Menu:
+    lines = aligned([(plain(one.title), MODES[one.mode]) for one in state.setups])
     rows = [
-        Row(label=line, answer=PickMode(mode))
-        for line, mode in zip(lines, state.modes, strict=True)
+        Row(label=line, answer=PickSetup(one))
+        for line, one in zip(lines, state.setups, strict=True)
     ]
     rows.append(BACK)
-    return Menu(text="What to set up on it?", rows=tuple(rows), at=PickMode(state.mode))
+    return Menu(text="What to set up on it?", rows=tuple(rows), at=PickSetup(state.setup))
 
 
 def _summary(state: State) -> Question:
@@ -233,7 +233,7 @@ _QUESTIONS: dict[Step, Callable[[State], Question]] = {
     Step.NO_SERVER: _fixed("What now?", _TRY_SERVER, _LOCAL, SHELL, LEAVE),
     Step.IMAGE: _images,
     Step.DISK: _disks,
-    Step.PROVISIONING: _modes,
+    Step.PROVISIONING: _setups,
     Step.SUMMARY: _summary,
     Step.NAME: _name,
     Step.OFFER_LOCAL: _fixed(

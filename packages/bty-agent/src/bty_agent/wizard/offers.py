@@ -1,15 +1,17 @@
-"""What the wizard lets a person choose from: images, disks, modes."""
+"""What the wizard lets a person choose from: images, disks, what is set up on them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from bty_core.disks.guard import objections
 from bty_core.disks.model import Disk, Kind
 from bty_core.disks.words import contents, reasons, state
 from bty_core.program.console import plain
 from bty_core.values import size_text
+from bty_core.wire.plan import ProvisioningMode
 
 
 class Origin(StrEnum):
@@ -34,6 +36,22 @@ class Offer:
     problem: str | None = None  # why it cannot be written
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Something that can be set up on the disk after the write; `folder` has its files, or the server."""
+
+    mode: ProvisioningMode
+    name: str = ""
+    folder: Path | None = None
+    served: bool = False  # the server has it for this machine
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{self.mode.value} {self.name}".strip()
+
+
+NOTHING = Setup(ProvisioningMode.NONE)
 _STATES = {"system": "the running system or the live medium"}
 
 

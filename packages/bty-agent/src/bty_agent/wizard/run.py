@@ -103,12 +103,12 @@ class Wizard:
                     return BadImage(trouble(error))
             case Step.LOOK_DISKS:
                 self._session.picked(state.image, None)
-                return look_at_disks(self._host)
+                return look_at_disks(self._host, self._root, self._session)
             case Step.PLAN:
                 assert state.image is not None
                 say("", f"Looking at {state.image.name} ...")
                 self._session.picked(state.image, state.disk)
-                return make_plan(self._host, state, self._options)
+                return make_plan(self._host, state, self._options, self._session)
             case Step.WRITE:
                 return self._write(state)
             case Step.TELL:
@@ -132,7 +132,7 @@ class Wizard:
             asked = YesNo(text=text if writing.writes else "Stop? Nothing was written yet.")
             return self._asker.ask(asked, lambda: 0, fresh=True) in (Press.YES, Press.LEAVE)
 
-        writing = Writing(self._host, self._session, state.plan, turn=state.turn)
+        writing = Writing(self._host, self._session, state.plan, state.provisioner, turn=state.turn)
         return writing.run(self._terminal, draw, sure)
 
     def _on_try(self, number: int, why: str) -> None:

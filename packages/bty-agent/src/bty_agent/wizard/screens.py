@@ -36,7 +36,7 @@ GOOD, BAD, WARN, STRONG, FAINT = "green", "red", "yellow", "bold", "cyan"
 def way(state: State) -> list[tuple[str, bool]]:
     """Return the parts of the way, and which one this is; the step to set up only where there is a choice."""
     at = state.came_from if state.step in (Step.LEAVE, Step.SHELL) else state.step
-    several = len(state.modes) > 1
+    several = len(state.setups) > 1
     return [(name, at in steps) for name, steps in WAY if several or name != "Set up"]
 
 
@@ -170,8 +170,9 @@ def _summary(state: State) -> _Said:
         yield "", f"digest   known from {origin}: {plan.digest.digest.hex[:16]}...", INDENT
     yield STRONG, f"disk     {plain(disk.path.name)}: {disk_facts(disk)}", INDENT
     yield STRONG, f"now      {now_on(disk)}", INDENT
-    if len(state.modes) > 1:
-        yield "", f"set up   {state.mode.value}: {MODES[state.mode]}", INDENT
+    if len(state.setups) > 1:
+        told = state.provisioner.steps if state.provisioner else (MODES[state.setup.mode],)
+        yield "", f"set up   {plain(state.setup.title)}: {plain('; '.join(told))}", INDENT
     steps = "erase the disk, write the image, read it back and compare"
     yield "", f"plan     {steps}{', move the GPT backup' * plan.options.fix_gpt}", INDENT
     for sentence in state.warnings:

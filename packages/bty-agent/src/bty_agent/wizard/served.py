@@ -6,22 +6,27 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 
 from bty_agent.host import Host
 from bty_agent.server.client import ServerClient
 from bty_agent.server.errors import AttemptOver, ServerRefused, TokenRefused
 from bty_agent.server.reporter import Reporter
+from bty_agent.unattended.job import provisioner_of_plan
 from bty_agent.unattended.pace import pace_here
+from bty_agent.unattended.workshop import Workshop
 from bty_agent.wizard.answers import Answer, Images, LocalSet, NoServer
 from bty_agent.wizard.catalog import server_offers
-from bty_agent.wizard.offers import Offer
+from bty_agent.wizard.offers import Offer, Setup
 from bty_agent.wizard.sessions import OnPosition, OnTry
 from bty_agent.wizard.work import trouble
 from bty_core.disks.model import Disk
 from bty_core.errors import BtyError
 from bty_core.events import Done, Event
 from bty_core.flash.plan import FlashPlan
+from bty_core.provisioning.job import Provisioner
+from bty_core.wire.plan import Provisioning, ProvisioningMode, Workflow
 from bty_core.wire.reports import DoneReport, FailedReport, ProgressReport, ReportedPhase
 
 # A person waits for the first answers, and goes on; a report that could not be given is tried behind the scenes.
@@ -33,10 +38,12 @@ _IN_THE_END = 600.0
 class Served:
     """Reports to one server. What cannot be reported is kept from the person only while it does not matter."""
 
-    def __init__(self, host: Host, client: ServerClient) -> None:
-        """Nothing is asked yet."""
+    def __init__(self, host: Host, client: ServerClient, run_dir: Path) -> None:
+        """Nothing is asked yet. `run_dir` gets what a workflow of the server needs and leaves."""
         self.address: str | None = client.base_url
         self._host, self._client = host, client
+        self._workshop = Workshop(folder=run_dir / "wizard", mac=client.mac, fetch=self._workflow)
+        self._given: Provisioning | None = None  # what is secret is given out once
         self._timing = pace_here().timing
         self._reporter: Reporter | None = None
         self._cancel = threading.Event()
@@ -70,6 +77,36 @@ class Served:
             return self._client.plan().reason
         except ServerRefused:
             return None  # the server has not seen this machine yet, or its attempt is over
+
+    def setups(self) -> tuple[Setup, ...]:
+        """Return what the server would set up on this machine's disk; nothing where it cannot be asked."""
+        try:
+            mode = self._client.plan().provisioning.mode
+        except BtyError:
+            return ()
+        if mode is ProvisioningMode.NONE:
+            return ()
+        return (Setup(mode, "of the server", served=True),)
+
+    def provisioner(self, setup: Setup) -> Provisioner | None:  # noqa: ARG002 - there is one
+        """Return what sets up as the server wants it; raise `BtyError` where it may not or cannot."""
+        self._ensure()
+        if self._given is None:
+            given = self._client.provisioning()
+            if given.withheld is not None:
+                return provisioner_of_plan(given, self._workshop)
+            self._given = given
+        return provisioner_of_plan(self._given, self._workshop)
+
+    def _workflow(self, offer: Workflow) -> bytes:
+        return self._client.workflow(offer)  # of the attempt that there is now
+
+    def hand_over(self) -> None:
+        """Send what a workflow of the server left; what cannot be sent stays here."""
+        with suppress(BtyError, OSError):
+            report = self._workshop.report()
+            if report is not None:
+                self._client.report(report)
 
     def picked(self, image: Offer | None, disk: Disk | None) -> None:
         """Say what a person has chosen so far."""
@@ -215,6 +252,7 @@ class Served:
             self._inventory_known = True
 
     def _another(self) -> ServerClient:
+        self._given = None
         return ServerClient(self._client.base_url, self._client.mac)
 
     def _first_to_use(self, client: ServerClient) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bty_agent.wizard.answers import Answer, LocalSet
-from bty_agent.wizard.offers import Offer
+from bty_agent.wizard.offers import Offer, Setup
 from bty_core.disks.model import Disk
 from bty_core.errors import BtyError
 from bty_core.events import Done, Event
 from bty_core.flash.plan import FlashPlan
+from bty_core.provisioning.job import Provisioner
 
 OnTry = Callable[[int, str], None]  # which try failed, and why
 OnPosition = Callable[[int], None]
@@ -28,6 +29,15 @@ class Session(Protocol):
 
     def look(self) -> Answer:
         """Return the images of the server, or that there is none."""
+
+    def setups(self) -> tuple[Setup, ...]:
+        """Return what the server would set up on this machine's disk."""
+
+    def provisioner(self, setup: Setup) -> Provisioner | None:
+        """Return what sets up as the server wants it; raise `BtyError` where it may not or cannot."""
+
+    def hand_over(self) -> None:
+        """Send what a workflow of the server left."""
 
     def picked(self, image: Offer | None, disk: Disk | None) -> None:
         """A person has chosen."""
@@ -72,6 +82,17 @@ class Alone:
     def look(self) -> Answer:
         """Return nothing: there is no server to look at."""
         raise AssertionError("unreachable")
+
+    def setups(self) -> tuple[Setup, ...]:
+        """Return nothing: there is no server that has something."""
+        return ()
+
+    def provisioner(self, setup: Setup) -> Provisioner | None:  # noqa: ARG002
+        """There is no server that has something."""
+        return None
+
+    def hand_over(self) -> None:
+        """Nobody wants it."""
 
     def picked(self, image: Offer | None, disk: Disk | None) -> None:
         """Nobody hears it."""

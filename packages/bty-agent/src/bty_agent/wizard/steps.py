@@ -11,6 +11,7 @@ from bty_agent.wizard.answers import (
     Answer,
     BadDisk,
     BadImage,
+    BadSetup,
     Disks,
     Images,
     Judged,
@@ -20,7 +21,7 @@ from bty_agent.wizard.answers import (
     NotWrote,
     PickDisk,
     PickImage,
-    PickMode,
+    PickSetup,
     Press,
     Returned,
     Stayed,
@@ -29,11 +30,11 @@ from bty_agent.wizard.answers import (
     Typed,
     Wrote,
 )
-from bty_agent.wizard.offers import Offer, Origin, holds_something, why_not
+from bty_agent.wizard.offers import NOTHING, Offer, Origin, Setup, holds_something, why_not
 from bty_core.disks.model import Disk
 from bty_core.events import Done
 from bty_core.flash.plan import FlashPlan
-from bty_core.wire.plan import ProvisioningMode
+from bty_core.provisioning.job import Provisioner
 
 
 class Step(StrEnum):
@@ -94,14 +95,15 @@ class State:
     server: str | None = None  # its address, where there is one
     uefi: bool = False
     can_write: bool = True
-    modes: tuple[ProvisioningMode, ...] = (ProvisioningMode.NONE,)
+    setups: tuple[Setup, ...] = (NOTHING,)
     images: tuple[Offer, ...] = ()
     disks: tuple[Disk, ...] = ()
     removable: bool = False  # removable disks may be chosen
     image: Offer | None = None
     disk: Disk | None = None
-    mode: ProvisioningMode = ProvisioningMode.NONE
+    setup: Setup = NOTHING
     plan: FlashPlan | None = None
+    provisioner: Provisioner | None = None
     warnings: tuple[str, ...] = ()
     turn: bool = True  # the server is asked for one before the write
     done: Done | None = None
@@ -224,8 +226,8 @@ def _image(state: State, answer: Answer) -> State | None:
 
 def _look_disks(state: State, answer: Answer) -> State | None:
     match answer:
-        case Disks(disks):
-            return replace(state, step=Step.DISK, disks=disks)
+        case Disks(disks, setups):
+            return replace(state, step=Step.DISK, disks=disks, setups=setups)
         case BadDisk(trouble):
             return _go(state, Step.DISK, trouble=trouble, disks=())
         case _:
@@ -237,9 +239,9 @@ def _disk(state: State, answer: Answer) -> State | None:
         case PickDisk(disk) if disk in state.disks:
             if why := why_not(disk, state.image, removable=state.removable):
                 return _go(state, Step.DISK, note=f"{disk.path.name} cannot be chosen: {why}")
-            several = len(state.modes) > 1
+            several = len(state.setups) > 1
             then = Step.PROVISIONING if several else Step.PLAN
-            return _go(state, then, disk=disk, mode=state.modes[0])
+            return _go(state, then, disk=disk, setup=state.setups[0])
         case Press.REFRESH:
             return _go(state, Step.LOOK_DISKS)
         case Press.REMOVABLE:
@@ -252,8 +254,8 @@ def _disk(state: State, answer: Answer) -> State | None:
 
 def _provisioning(state: State, answer: Answer) -> State | None:
     match answer:
-        case PickMode(mode) if mode in state.modes:
-            return _go(state, Step.PLAN, mode=mode)
+        case PickSetup(setup) if setup in state.setups:
+            return _go(state, Step.PLAN, setup=setup)
         case Press.BACK:
             return _go(state, Step.LOOK_DISKS)
         case _:
@@ -262,8 +264,11 @@ def _provisioning(state: State, answer: Answer) -> State | None:
 
 def _plan(state: State, answer: Answer) -> State | None:
     match answer:
-        case Judged(plan, warnings):
-            return _go(state, Step.SUMMARY, plan=plan, warnings=warnings, turn=True)
+        case Judged(plan, warnings, provisioner):
+            known = {"plan": plan, "warnings": warnings, "provisioner": provisioner}
+            return _go(state, Step.SUMMARY, turn=True, **known)
+        case BadSetup(trouble):
+            return _go(state, Step.PROVISIONING, trouble=trouble)
         case BadImage(trouble):
             return _go(state, Step.LOOK_IMAGES, trouble=trouble)
         case BadDisk(trouble):
@@ -275,7 +280,7 @@ def _plan(state: State, answer: Answer) -> State | None:
 def _summary(state: State, answer: Answer) -> State | None:
     match answer:
         case Press.NO | Press.BACK:
-            several = len(state.modes) > 1
+            several = len(state.setups) > 1
             return _go(state, Step.PROVISIONING if several else Step.LOOK_DISKS)
         case Press.YES if state.can_write and state.disk:
             return _go(state, Step.NAME if holds_something(state.disk) else Step.WRITE)

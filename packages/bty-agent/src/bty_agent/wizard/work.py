@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bty_agent.host import Host
 from bty_agent.unattended.pace import pace_here
-from bty_agent.wizard.answers import Answer, BadDisk, BadImage, Disks, Judged, NotWrote, Trouble
+from bty_agent.wizard.answers import (
+    Answer,
+    BadDisk,
+    BadImage,
+    BadSetup,
+    Disks,
+    Judged,
+    NotWrote,
+    Trouble,
+)
 from bty_agent.wizard.catalog import digest_of
+from bty_agent.wizard.sessions import Session
+from bty_agent.wizard.setups import local_setups, provisioner_of
 from bty_agent.wizard.steps import State
 from bty_core import errors
 from bty_core.errors import BtyError, Refusals
@@ -27,15 +40,15 @@ _OF_DISK = (
 )
 
 
-def look_at_disks(host: Host) -> Answer:
-    """Read the disks."""
+def look_at_disks(host: Host, root: Path, session: Session) -> Answer:
+    """Read the disks, and what the server and `root` have to be set up on one."""
     try:
-        return Disks(tuple(host.disks()))
+        return Disks(tuple(host.disks()), (*session.setups(), *local_setups(root)))
     except BtyError as error:
         return BadDisk(trouble(error))
 
 
-def make_plan(host: Host, state: State, options: FlashOptions) -> Answer:
+def make_plan(host: Host, state: State, options: FlashOptions, session: Session) -> Answer:
     """Look at the image and judge the plan."""
     assert state.image is not None
     assert state.disk is not None
@@ -46,7 +59,18 @@ def make_plan(host: Host, state: State, options: FlashOptions) -> Answer:
     plan = FlashPlan(image=image, disk=state.disk, digest=digest_of(state.image), options=options)
     if found := refusals(plan):
         return BadDisk(trouble(Refusals(found)))
-    return Judged(plan, tuple(warnings(plan, host.firmware.value)))
+    found_warnings = warnings(plan, host.firmware.value)
+    try:
+        served = state.setup.served
+        provisioner = session.provisioner(state.setup) if served else provisioner_of(state.setup)
+        refused = provisioner.refusals(plan) if provisioner else []
+    except BtyError as error:
+        return BadSetup(trouble(error))
+    if refused:
+        return BadSetup(trouble(Refusals(refused)))
+    if provisioner:
+        found_warnings += provisioner.warnings(plan)
+    return Judged(plan, tuple(found_warnings), provisioner)
 
 
 def failed(error: BtyError) -> Answer:

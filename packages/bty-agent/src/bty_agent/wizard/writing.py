@@ -20,6 +20,7 @@ from bty_core.events import Done, Emit, Event
 from bty_core.flash.fold import FlashState, Phase, advance
 from bty_core.flash.lines import lines
 from bty_core.flash.plan import FlashPlan
+from bty_core.provisioning.job import Provisioner
 
 _LOOK = 0.2  # seconds between two looks at whether the flash has ended
 
@@ -27,9 +28,20 @@ _LOOK = 0.2  # seconds between two looks at whether the flash has ended
 class Writing:
     """One flash in a thread of its own, so that a person can be asked while it goes on."""
 
-    def __init__(self, host: Host, session: Session, plan: FlashPlan, *, turn: bool) -> None:
+    def __init__(
+        self,
+        host: Host,
+        session: Session,
+        plan: FlashPlan,
+        provisioner: Provisioner | None = None,
+        *,
+        turn: bool,
+    ) -> None:
         """`turn`: ask the server first whether this machine may write now."""
         self._host, self._session, self._plan, self._turn = host, session, plan, turn
+        self._provisioner = provisioner
+        # Not whether the thread lives: an interrupted join() of Python 3.11 takes it for ended.
+        self._over = threading.Event()
         self._cancel = session.begin(plan)
         self._news: SimpleQueue[Event | int] = SimpleQueue()
         self._state = FlashState()
@@ -40,7 +52,7 @@ class Writing:
     def run(self, terminal: Terminal, draw: Callable[[], None], sure: Callable[[], bool]) -> Answer:
         """Flash, and return how it ended. `sure` asks whether to stop; the flash goes on meanwhile."""
         self._thread.start()
-        while self._thread.is_alive() or not self._news.empty():
+        while self._works or not self._news.empty():
             draw()
             try:
                 self._watch(terminal)
@@ -48,9 +60,13 @@ class Writing:
                 self._stop()
                 raise
             except KeyboardInterrupt:
-                if self._thread.is_alive() and sure():
+                if self._works and sure():
                     self._stop()
         return self._ended(terminal)
+
+    @property
+    def _works(self) -> bool:
+        return not self._over.is_set()
 
     @property
     def writes(self) -> bool:
@@ -59,7 +75,7 @@ class Writing:
 
     def _watch(self, terminal: Terminal) -> None:
         with _shown(terminal, self._state) as show:
-            while self._thread.is_alive() or not self._news.empty():
+            while self._works or not self._news.empty():
                 try:
                     news = self._news.get(timeout=_LOOK)
                 except Empty:
@@ -76,9 +92,16 @@ class Writing:
                 self._session.wait_for_turn(self._news.put, _raise)
             if self._cancel.is_set():
                 raise self._session.stopped_by or Cancelled("stopped before it began")
-            self._done = self._host.flash(self._plan, self._emit, self._cancel)
+            try:
+                self._done = self._host.flash(
+                    self._plan, self._emit, self._cancel, self._provisioner
+                )
+            finally:
+                self._session.hand_over()
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that watches
             self._error = error
+        finally:
+            self._over.set()
 
     def _emit(self, event: Event) -> None:
         self._session.emit(event)
@@ -87,9 +110,9 @@ class Writing:
     def _stop(self) -> None:
         """Stop, and wait until nothing writes to the disk any more."""
         self._cancel.set()
-        while self._thread.is_alive():
+        while self._works:
             with suppress(KeyboardInterrupt):
-                self._thread.join()
+                self._over.wait()
 
     def _ended(self, terminal: Terminal) -> Answer:
         def on_try(_number: int, why: str) -> None:
