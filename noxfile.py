@@ -197,7 +197,7 @@ def unit_on(version: str) -> Callable[[nox.Session], None]:
         suite = f"unit on Python {version}"
         if interpreter(version) is None:
             not_proven(session, suite, f"python{version}", f"no Python {version} found")
-        pytest(session, suite, f"not ({SYSTEM} or {LARGE})", version)
+        pytest(session, suite, f"not ({SYSTEM} or {LARGE})", version, ("-n", "2"))
 
     unit.__doc__ = f"Tests that need nothing of the machine, on Python {version}."
     return unit
@@ -247,6 +247,9 @@ def build_media(session: nox.Session, kinds: Sequence[str] = MEDIA) -> None:
     cache = ["--cache", str(LAB / "cache")]
     session.run(*as_root(), python, "-m", "tools.lab_firmware", str(LAB / "firmware"))
     session.run(*as_root(), python, "-m", "bty_media", "doctor", "--fix", *cache)
+    if kinds == MEDIA:
+        words = ["-m", "tools.lab_systems", str(LAB / "cache")]
+        session.run(*as_root(), python, *words)
     for kind in kinds:
         words = ["build", kind, "--output", str(LAB / "media"), *cache]
         session.run(*as_root(), python, "-m", "bty_media", *words)

@@ -31,26 +31,34 @@ def tools_tree(request: Request) -> Path:
     if not (place / "tools").is_dir():
         for old in request.cache.glob("tools-*"):
             shutil.rmtree(old)
-        _run(request, "tools", place, ["--profile", "tools"])
+        _run(request, DEFINITIONS, "tools", place, ["--profile", "tools"])
     return place / "tools"
 
 
 def build_profile(request: Request, profile: str, trees: Sequence[Path]) -> Path:
     """Build the disk image of `profile` with `trees` in it, and return the folder with what mkosi made."""
-    place = request.cache / "built" / profile
-    words = ["--profile", f"disk,{profile}", "--tools-tree", str(tools_tree(request))]
-    words += ["--incremental", "yes"]
-    words += ["--cache-directory", str(_folder(request.cache / "incremental" / profile))]
-    words += ["--source-date-epoch", str(request.epoch), "--seed", _SEED]
+    words = ["--profile", f"disk,{profile}"]
     for package in (KERNELS[request.kernel], *request.extra_packages):
         words += ["--package", package]
     for tree in trees:
         words += ["--extra-tree", str(tree)]
-    _run(request, profile, place, words)
+    return build_image(request, DEFINITIONS, profile, words)
+
+
+def build_image(request: Request, definitions: Path, image: str, words: Sequence[str] = ()) -> Path:
+    """Build `image` of the folder `definitions`, and return the folder with what mkosi made. Raises `BuildFailed`."""
+    place = request.cache / "built" / image
+    kept = _folder(request.cache / "incremental" / image)
+    always = ["--tools-tree", str(tools_tree(request))]
+    always += ["--incremental", "yes", "--cache-directory", str(kept)]
+    always += ["--source-date-epoch", str(request.epoch), "--seed", _SEED]
+    _run(request, definitions, image, place, [*always, *words])
     return place
 
 
-def _run(request: Request, image: str, output: Path, words: Sequence[str]) -> None:
+def _run(
+    request: Request, definitions: Path, image: str, output: Path, words: Sequence[str]
+) -> None:
     """Have mkosi build `image` into `output`; its whole log is kept beside the builds. Raises `BuildFailed`."""
     sandbox = request.cache / "sandbox"
     sources = sandbox / "etc/apt/sources.list.d/mkosi.sources"
@@ -60,7 +68,7 @@ def _run(request: Request, image: str, output: Path, words: Sequence[str]) -> No
     log = _folder(request.output / "logs") / f"{image}.log"
     argv = [
         *request.mkosi.words,
-        *("--directory", str(DEFINITIONS), "--force"),
+        *("--directory", str(definitions), "--force"),
         *("--architecture", "x86-64", "--sandbox-tree", str(sandbox)),
         *("--package-cache-dir", str(_folder(request.cache / "packages"))),
         *("--output-directory", str(_folder(output))),
