@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +19,11 @@ from bty_web import database
 from bty_web.app import create_app
 from bty_web.models import Image, Machine
 from bty_web.models.words import ImageState, Policy
-from bty_web.services import machines, users
+from bty_web.services import machines, users, workflows
 from bty_web.services.assignments import Change, change
 from bty_web.services.history import Actor
 from bty_web.settings import Settings
+from tests.fakes.bundles import tar
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 MAC = MacAddress.parse("52:54:00:12:34:56")
@@ -85,6 +86,12 @@ class Site:
                 "added_at": NOW,
             }
             session.add(Image(**{**fields, **values}))
+
+    def add_workflow(self, name: str, files: Mapping[str, str]) -> None:
+        """Keep a workflow, as an upload does."""
+        with self.session() as session:
+            checked = workflows.check(tar(files))
+            workflows.add(session, self.settings.state_dir, name, checked, by=OPERATOR, now=NOW)
 
     def add_machine(self, mac: MacAddress = MAC, **assigned: str | None) -> int:
         """Add a machine by hand, assigned as `Change.of` takes it; return its id."""

@@ -73,6 +73,8 @@ def _failures(recorder: Any) -> Iterator[str]:
         for check in checks:
             if check.failure_info is not None:
                 failure = check.failure_info.failure
+                if "/seed`" in failure.message and "just created" in failure.message:
+                    continue  # a group is made without one
                 answer = recorder.find_response(case_id=case)
                 said = answer.text[:300] if answer is not None else ""
                 sample = check.failure_info.code_sample[:600]

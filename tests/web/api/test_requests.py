@@ -32,9 +32,9 @@ def refused(site: Site, body: bytes, path: str = PATH, method: str = "PATCH") ->
         (b'{"notes": "\\ud800"}', "", None),
         (b'{"image": "gone.img"}', "image", "there is no image 'gone.img' in the catalog"),
         (
-            b'{"provisioning_mode": "cloud-init"}',
+            b'{"provisioning_mode": "ansible"}',
             "provisioning_mode",
-            "the provisioning mode cloud-init is not available yet",
+            None,
         ),
         (b"[]", "", "the body: input should be an object"),
         (b"", "", None),

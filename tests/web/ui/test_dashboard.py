@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bty_core.values import GIB, MacAddress
 from bty_web.models import Attempt
-from bty_web.models.words import AttemptMode, Policy, State, Trigger
+from bty_web.models.words import AttemptMode, Policy, RunState, State, Trigger
 from bty_web.services import machines
 from bty_web.services.clock import now
 from bty_web.services.machines import Seen
+from tests.web.api.test_runs import add
 from tests.web.pxe.walk import add_live_environment
-from tests.web.site import MAC
+from tests.web.site import MAC, NOW
 from tests.web.ui.forms import words
 from tests.web.ui.pages import Browser
 
@@ -114,4 +116,33 @@ def test_a_disk_that_is_nearly_full_is_said(
     assert concerns(browser) == [
         "The disk of this server is nearly full 32.2 GB of 859 GB are free for images in "
         f"{browser.site.settings.image_root} Look at the images"
+    ]
+
+
+def test_a_machine_that_was_not_proven_is_named_until_somebody_acts(browser: Browser) -> None:
+    site = browser.site
+    add_live_environment(site)
+    site.add_image()
+    site.add_machine(name="build-7", image="debian.img")
+    later = NOW + timedelta(hours=1)
+    why = "step 2 of 2, 'second', failed"
+    add(site, state=RunState.FAILED, message=why, facts=None, started_at=later)
+    assert concerns(browser) == ["Machines that their workflow did not prove (1) build-7 " + why]
+    add(site)
+    assert concerns(browser) == []
+
+
+def test_what_a_machine_lacks_to_be_provisioned_is_said(browser: Browser) -> None:
+    site = browser.site
+    add_live_environment(site)
+    site.add_image()
+    wanted: dict[str, Any] = {
+        "image": "debian.img",
+        "target": "serial:S5Y1",
+        "boot_policy": "flash",
+    }
+    site.add_machine(name="build-7", **wanted, provisioning_mode="cloud-init")
+    assert concerns(browser) == [
+        "Machines that cannot be flashed as assigned (1) build-7 no user-data is kept for this machine"
+        " or its group"
     ]

@@ -174,7 +174,11 @@ def test_what_cannot_be_is_said_and_the_form_keeps_it(browser: Browser, machine:
     assert said(shown)[0] == "there is no image 'gone.img' in the catalog upload it first"
     assert shown.select("input[name=target]")[0]["value"] == "size>=1G"
     assert browser.site.machine().target is None
-    assert browser.send(page, action, provisioning_mode="cijoe").status_code == 422
+    refused = browser.send(page, action, provisioning_mode="cijoe", workflow="gone")
+    assert refused.status_code == 422
+    kept = BeautifulSoup(refused.data, "html.parser")
+    assert kept.select("input[name=provisioning_mode][checked]")[0]["value"] == "cijoe"
+    assert kept.select("select[name=workflow] option[selected]")[0]["value"] == "gone"
 
 
 def test_an_image_that_is_gone_stays_chosen_and_is_an_obstacle(
@@ -250,6 +254,7 @@ def test_a_running_attempt_is_the_headline_and_the_assignment_comes_next(
         "Assignment",
         "Inventory",
         "Identity",
+        "After the flash",
         "Attempts",
         "Timeline",
     ]

@@ -11,6 +11,7 @@ from bty_web.extensions import db
 from bty_web.models import Attempt
 from bty_web.models.words import AttemptMode, Policy, State, Trigger
 from bty_web.services import machines
+from tests.web.api.test_workflows import TASK
 from tests.web.site import MAC, NOW, Site
 from tests.web.ui.forms import words
 from tests.web.ui.pages import Browser, said
@@ -270,14 +271,22 @@ def test_all_machines_are_chosen_where_the_others_are(room: Browser) -> None:
 
 def test_assigning_many_changes_only_what_was_chosen(room: Browser) -> None:
     room.site.add_image("new.img")
+    room.site.add_workflow("prove", {"task.yaml": TASK})
     asked = bulk(room, "assign", id=ids(room, 3, 4))
+    assert [one.get("value") for one in asked.select("#to_workflow option")] == [
+        "",
+        "-",
+        "prove",
+        "prove@1",
+    ]
     done = room.sent(
         asked,
         "/ui/machines/bulk/assign",
         id=ids(room, 3, 4),
         to_image="new.img",
         to_boot_policy="flash-once",
-        to_provisioning_mode="none",
+        to_provisioning_mode="cijoe-online",
+        to_workflow="prove",
         to_uefi_entry="yes",
     )
     assert said(done) == ["2 machines are changed."]
@@ -289,6 +298,7 @@ def test_assigning_many_changes_only_what_was_chosen(room: Browser) -> None:
         "d",
     )
     assert (changed.verify, changed.fix_gpt, changed.uefi_entry) == (True, False, True)
+    assert (changed.provisioning_mode, changed.workflow) == ("cijoe-online", "prove")
     assert other.image == "debian.img"
 
 

@@ -101,6 +101,12 @@ def _declare_probe(parser: argparse.ArgumentParser) -> None:
 
 def _declare_backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="where to, as bty-web.tar.gz")
+    parser.add_argument(
+        "--with-secrets",
+        action="store_true",
+        help="also the key that opens what is kept encrypted, such as secret seeds"
+        " (default: without it, they have to be written anew on another server)",
+    )
 
 
 def _declare_restore(parser: argparse.ArgumentParser) -> None:

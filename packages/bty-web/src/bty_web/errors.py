@@ -66,6 +66,12 @@ class BrokenSetting(BtyError):
     code = "broken-setting"
 
 
+class VaultLocked(BtyError):
+    """What is kept encrypted cannot be opened with the key that this server has."""
+
+    code = "vault-locked"
+
+
 class DatabaseBroken(BtyError):
     """The database cannot be reached, read or brought up to date."""
 

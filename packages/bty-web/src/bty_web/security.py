@@ -18,6 +18,7 @@ from bty_web.extensions import db, login
 from bty_web.models import User
 from bty_web.services import keys, logins, preferences
 from bty_web.services.history import Actor
+from bty_web.services.vault import Vault
 from bty_web.settings import Settings
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     key = keys.load_key(settings.state_dir)
     app.secret_key = keys.derived(key, "session")
     app.extensions["bty_key"] = key
+    app.extensions["bty_vault"] = Vault(settings.state_dir)
     login.login_view = "ui.login"
     login.session_protection = None  # sessions end with the password; addresses of people change
     login.user_loader(_user)
@@ -145,6 +147,11 @@ def client_address() -> str | None:
 def key() -> bytes:
     """Return the server's key."""
     return cast(bytes, current_app.extensions["bty_key"])
+
+
+def vault() -> Vault:
+    """Return what seals and opens the secrets that are kept."""
+    return cast(Vault, current_app.extensions["bty_vault"])
 
 
 def process_settings() -> Settings:

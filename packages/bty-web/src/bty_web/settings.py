@@ -194,6 +194,15 @@ class Settings:
         "Machines that are flashed at once; the others wait for their turn. 0: all that want to.",
         page=True,
     )
+    online_patience: int = setting(
+        900,
+        _number(1, 86400),
+        "Seconds in which a flashed machine has to answer on SSH, for cijoe-online.",
+        page=True,
+    )
+    online_limit: int = setting(
+        3600, _number(1, 7 * 86400), "Seconds that a workflow may take on a machine.", page=True
+    )
     event_days: int = setting(90, _number(1, 3650), "Days that events are kept.", page=True)
     upload_reserve_mib: int = setting(
         512, _number(0, 10**6), "MiB that uploads and imports leave free.", page=True

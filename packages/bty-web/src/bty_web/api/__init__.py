@@ -14,13 +14,29 @@ from bty_web.api import (
     live,
     machines,
     operations,
+    runs,
+    seeds,
     settings,
+    workflows,
 )
 from bty_web.extensions import csrf
 from bty_web.settings import Settings
 
 # Importing a part declares its operations.
-PARTS = (attempts, document, events, groups, images, jobs, live, machines, settings)
+PARTS = (
+    attempts,
+    document,
+    events,
+    groups,
+    images,
+    jobs,
+    live,
+    machines,
+    runs,
+    seeds,
+    settings,
+    workflows,
+)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

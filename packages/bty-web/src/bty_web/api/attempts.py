@@ -53,7 +53,9 @@ class AttemptAnswer(Answer):
     cancel_asked_at: AwareDatetime | None
     ended_at: AwareDatetime | None
     superseded_by: int | None
-    online_state: str | None
+    online_state: str | None = Field(
+        description="With `cijoe-online`: `expected`, then the state of the run that follows."
+    )
     code: str | None
     message: str | None
     hint: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import CoreSchema, core_schema
@@ -66,6 +66,7 @@ class Answer(BaseModel):
 class Body(BaseModel):
     """What is asked for, in JSON: a field that is not known is refused, a wrong type is not converted."""
 
+    most_bytes: ClassVar[int] = 256 * 1024
     model_config = ConfigDict(extra="forbid", strict=True)
 
 

@@ -23,8 +23,8 @@ class JobAnswer(Answer):
     """One piece of background work. What else it was given may hold secrets and is not shown."""
 
     id: int
-    kind: str = Field(description="`measure`, `import` or `probe`.")
-    subject: str = Field(description="The image, or the network interface.")
+    kind: str = Field(description="`measure`, `convert`, `import`, `probe` or `online`.")
+    subject: str = Field(description="The image, the network interface, or the machine.")
     source: str | None = Field(
         description="Where an import fetches from, without user, password and query."
     )

@@ -26,6 +26,10 @@ from bty_web.api.fields import (
 from bty_web.models.words import Policy, State
 from bty_web.services.listing import SORTS
 
+WorkflowName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}(@[1-9][0-9]{0,8})?$")
+]
+Tags = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._-]*$", max_length=500)]
 LocalBoot = Annotated[str, StringConstraints(pattern=r"^(auto|exit|sanboot:0x[0-9a-fA-F]{2})$")]
 GroupName = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f<>\"'&`$\\/]*$", min_length=1, max_length=80)
@@ -33,7 +37,12 @@ GroupName = Annotated[
 
 IMAGE = "The name of an image in the catalog; null for none."
 TARGET = "The disk, as a selector: a path, `serial=…`, `model=…`, `size>=…`; null for none."
-PROVISIONING = "Only `none` can be assigned yet."
+PROVISIONING = (
+    "What is done to the disk after the write: `none`, `cloud-init` with the seed of machine or group, or `cijoe` "
+    "with a workflow."
+)
+WORKFLOW = "The workflow for `cijoe`: `NAME`, the newest version, or `NAME@VERSION`; null for none."
+TAGS = "Words for templates and people, with a blank between them."
 VERIFY = "Whether the disk is read back after the write, past the cache, and compared."
 FIX_GPT = (
     "Whether the backup of the GPT is moved to the end of a disk that is larger than the image."
@@ -55,9 +64,11 @@ class MachineAnswer(Answer):
     name: str | None
     group: str | None
     notes: str
+    tags: str = Field(description=TAGS)
     image: str | None = Field(description="It may be gone from the catalog.")
     target: str | None = Field(description="The disk, as a selector.")
     provisioning_mode: ProvisioningMode
+    workflow: str | None = Field(description=WORKFLOW)
     verify: bool = Field(description=VERIFY)
     fix_gpt: bool = Field(description=FIX_GPT)
     uefi_entry: bool = Field(description=UEFI_ENTRY)
@@ -99,11 +110,13 @@ class Assignment(Body):
     name: Name | None = Field(default=None, description="Unique; null for none.")
     group: GroupName | None = Field(default=None, description="An existing group; null for none.")
     notes: Notes = ""
+    tags: Tags = Field(default="", description=TAGS)
     image: ImageName | None = Field(default=None, description=IMAGE)
     target: Target | None = Field(default=None, description=TARGET)
     provisioning_mode: ProvisioningMode = Field(
         default=ProvisioningMode.NONE, description=PROVISIONING
     )
+    workflow: WorkflowName | None = Field(default=None, description=WORKFLOW)
     verify: bool = Field(default=True, description=VERIFY)
     fix_gpt: bool = Field(default=False, description=FIX_GPT)
     uefi_entry: bool = Field(default=False, description=UEFI_ENTRY)
@@ -116,9 +129,11 @@ class BulkChange(Body):
 
     group: GroupName | None = omittable("An existing group; null for none.")
     notes: Notes | None = omittable("Free text.")
+    tags: Tags | None = omittable(TAGS)
     image: ImageName | None = omittable(IMAGE)
     target: Target | None = omittable(TARGET)
     provisioning_mode: ProvisioningMode = omittable(PROVISIONING)
+    workflow: WorkflowName | None = omittable(WORKFLOW)
     verify: bool = omittable(VERIFY)
     fix_gpt: bool = omittable(FIX_GPT)
     uefi_entry: bool = omittable(UEFI_ENTRY)

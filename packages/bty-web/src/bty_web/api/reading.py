@@ -12,13 +12,13 @@ from werkzeug.exceptions import UnsupportedMediaType
 from bty_core.errors import ImageCorrupt, InvalidValue
 from bty_core.values import MacAddress
 from bty_core.wire.fields import InvalidField
-from bty_web.api.fields import LARGEST_ID
+from bty_web.api.fields import LARGEST_ID, Body
 from bty_web.errors import InvalidRequest
 from bty_web.extensions import db
 from bty_web.incoming import bytes_of_request
 
 M = TypeVar("M", bound=BaseModel)
-MOST_JSON = 256 * 1024  # bytes of a body
+B = TypeVar("B", bound=Body)
 MOST_FAULTS = 20
 JSON = "application/json"
 
@@ -67,13 +67,13 @@ def query(model: type[M]) -> M:
         raise _refused(error, "this query") from error
 
 
-def body(model: type[M]) -> M:
+def body(model: type[B]) -> B:
     """Return the JSON body as `model`; raise `InvalidRequest`, or what is answered 413 or 415."""
     if request.mimetype != JSON:
         raise UnsupportedMediaType(
             f"the body must be {JSON}, not {request.mimetype[:80] or 'untold'}"
         )
-    request.max_content_length = MOST_JSON
+    request.max_content_length = model.most_bytes
     try:
         return model.model_validate_json(request.get_data(cache=False))
     except ValidationError as error:
@@ -110,6 +110,15 @@ def incoming() -> Incoming:
     """Return the body, to be read for a long time: this request lets go of the database before."""
     db.session.remove()
     return Incoming()
+
+
+def whole(most: int) -> bytes:
+    """Return the body, of which at most one byte more than `most` is read."""
+    body = incoming()
+    data = bytearray()
+    while len(data) <= most and (piece := body.read(most + 1 - len(data))):
+        data += piece
+    return bytes(data)
 
 
 def _refused(error: ValidationError, what: str) -> InvalidRequest:

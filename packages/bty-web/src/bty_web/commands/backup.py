@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bty_web.console import Console
 from bty_web.exits import Exit
-from bty_web.services import backups, clock, readiness
+from bty_web.services import backups, clock, readiness, vault
 from bty_web.settings import load
 
 
@@ -17,10 +17,16 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
     file: Path = arguments.file
     with readiness.opened(settings):
         pass  # says what to do where there is nothing to back up
-    made = backups.make(settings, file.absolute(), now=clock.now())
+    secrets: bool = arguments.with_secrets
+    made = backups.make(settings, file.absolute(), now=clock.now(), secrets=secrets)
     rows = sum(made.rows.values())
     console.say(f"bty-web: wrote {rows} rows of {len(made.rows)} tables and the key to {file}")
     console.say(f"bty-web: images are not in it: copy {settings.image_root} as it is")
+    if secrets:
+        console.say("bty-web: it has the key of what is kept encrypted, such as secret seeds")
+    else:
+        key = settings.state_dir / vault.NAME
+        console.say(f"bty-web: what is kept encrypted needs {key}, which is not in it either")
     console.say(
         "hint: whoever reads the backup can act as this server; keep it as safe as the server"
     )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from bty_core.errors import BtyError
 from bty_web.console import Console
 from bty_web.exits import Exit
+from bty_web.online.readiness import LOOKS
 from bty_web.services import preferences, readiness
 from bty_web.services.readiness import Weight
 from bty_web.settings import DECLARED, FOLDERS, Settings, load
@@ -22,7 +23,7 @@ def run(_arguments: argparse.Namespace, console: Console) -> Exit:
     for line in _table(_settings(settings)):
         console.data(line)
     console.data("")
-    found = readiness.examine(settings)
+    found = readiness.examine(settings, LOOKS)
     for line in _table((f"{one.weight}", one.what, one.message) for one in found):
         console.data(line)
     for one in found:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bty_web import database
 from bty_web.console import Console
 from bty_web.exits import Exit
+from bty_web.online.readiness import LOOKS
 from bty_web.services import clock, keys, readiness, statefolder, turns
 from bty_web.services.readiness import Weight
 from bty_web.serving import supervisor
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Exit:
         keys.load_key(settings.state_dir)
         database.upgrade(settings)
         _keep_turns(settings)
-        for found in readiness.examine(settings):
+        for found in readiness.examine(settings, LOOKS):
             if found.what in ("users", "live environment") and found.weight is not Weight.GOOD:
                 console.say(f"bty-web: {found.what}: {found.message}")
                 console.say(f"hint: {found.hint}")

@@ -15,6 +15,7 @@ from bty_web.database import working, write_back
 from bty_web.jobs import queue
 from bty_web.models import Attempt, LoginFailure
 from bty_web.models.words import OVER
+from bty_web.online import log
 from bty_web.services import (
     attempts,
     clock,
@@ -22,6 +23,8 @@ from bty_web.services import (
     jobs,
     live_install,
     preferences,
+    run_reports,
+    runs,
     scanning,
     uploads,
     users,
@@ -61,6 +64,7 @@ class Clock:
         self._safely("scan", self.scan)
         self._safely("attempts", self._time_out)
         self._safely("jobs", self._lost)
+        self._safely("runs", self._end_runs)
         if time.monotonic() - self._cleaned > SELDOM or not self._cleaned:
             self._cleaned = time.monotonic()
             self._safely("clean-up", self._clean)
@@ -96,6 +100,13 @@ class Clock:
             attempts.time_out(session, clock.now())
         return True
 
+    def _end_runs(self) -> bool:
+        with working(self.engine) as session:
+            ended = runs.end_what_nobody_does(session, clock.now())
+        for run in ended:
+            log.clear(self.settings.state_dir, run)
+        return True
+
     def _lost(self) -> bool:
         with working(self.engine) as session:
             lost = jobs.lost(session, clock.now())
@@ -117,6 +128,11 @@ class Clock:
             jobs.forget(session, now)
             session.execute(delete(LoginFailure).where(LoginFailure.at < now - users.WINDOW))
             _forget_attempts(session)
+            known = set(session.scalars(select(Attempt.id).where(Attempt.report_at.is_not(None))))
+            kept = runs.forget(session)
+            under_way = runs.all_under_way(session)
+        run_reports.sweep(self.settings.state_dir, known, kept)
+        log.sweep(self.settings.state_dir, kept, under_way)
         return True
 
 

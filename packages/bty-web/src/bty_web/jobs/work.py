@@ -8,16 +8,18 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bty_core.errors import BtyError, Cancelled
 from bty_web.database import working
-from bty_web.jobs import convert, fetch, measure, probing
+from bty_web.jobs import convert, fetch, measure, online, probing
 from bty_web.jobs.task import Task
-from bty_web.services import clock, jobs, preferences
+from bty_web.models import Job
+from bty_web.services import clock, jobs, preferences, runs
 from bty_web.settings import Settings
 
 HEARTBEAT = 1.0  # seconds; also how often pages hear of progress
@@ -26,7 +28,11 @@ KINDS: dict[str, Callable[[Settings, Engine, Task], None]] = {
     "convert": convert.run,
     "import": fetch.run,
     "probe": probing.run,
+    runs.JOB: online.run,
 }
+# They wait for machines most of the time, and keep nobody else from working.
+PATIENT = frozenset({runs.JOB})
+PATIENT_AT_ONCE = 32
 _log = logging.getLogger(__name__)
 
 
@@ -43,8 +49,22 @@ class Work:
         self.engine = engine
         self.stop = stop
         self.owner = owner_here()
+        self._patient = ThreadPoolExecutor(PATIENT_AT_ONCE, thread_name_prefix="patient")
 
     def perform(self, number: int) -> None:
+        """Do a job if nobody else does, now, or beside others where it is a patient one."""
+        with working(self.engine) as session:
+            kind = session.scalar(select(Job.kind).where(Job.id == number))
+        if kind in PATIENT:
+            self._patient.submit(self._perform, number)
+        else:
+            self._perform(number)
+
+    def close(self, *, drop: bool = True) -> None:
+        """Wait for the jobs that go on beside others; with `drop`, those that have not begun are left to others."""
+        self._patient.shutdown(wait=True, cancel_futures=drop)
+
+    def _perform(self, number: int) -> None:
         """Do a job if nobody else does; whatever happens, its row says how it ended."""
         owner = f"{self.owner}:{threading.get_ident()}"[:80]
         with working(self.engine) as session:

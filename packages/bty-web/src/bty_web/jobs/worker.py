@@ -43,6 +43,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     finally:
         stop.set()
         consumer.stop(graceful=True)
+        work.close()
         clock.join()
         engine.dispose()
         queue.huey.storage.close()

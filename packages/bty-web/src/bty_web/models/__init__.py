@@ -7,9 +7,13 @@ from bty_web.models.image import Image
 from bty_web.models.job import Job, Lease
 from bty_web.models.machine import Group, Mac, Machine
 from bty_web.models.preference import Preference
+from bty_web.models.run import Access, Profile, Run
+from bty_web.models.seed import Seed
 from bty_web.models.user import ApiToken, LoginFailure, User
+from bty_web.models.workflow import Workflow
 
 __all__ = [
+    "Access",
     "ApiToken",
     "Attempt",
     "Base",
@@ -22,5 +26,9 @@ __all__ = [
     "Mac",
     "Machine",
     "Preference",
+    "Profile",
+    "Run",
+    "Seed",
     "User",
+    "Workflow",
 ]

@@ -71,6 +71,8 @@ class Attempt(Base):
     superseded_by: Mapped[int | None] = mapped_column(
         ForeignKey("attempts.id", ondelete="SET NULL")
     )
+    workflow: Mapped[str | None] = mapped_column(String(80))  # NAME@VERSION that was given out
+    report_at: Mapped[datetime | None] = mapped_column(UtcTime)  # the workflow's report came
     online_state: Mapped[str | None] = mapped_column(String(20))
 
     code: Mapped[str | None] = mapped_column(String(40))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bty_core.wire.plan import ProvisioningMode
@@ -42,12 +42,16 @@ class Machine(Base):
     name: Mapped[str | None] = mapped_column(String(80), unique=True)
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id", ondelete="SET NULL"))
     notes: Mapped[str] = mapped_column(String(2000), default="")
+    tags: Mapped[str] = mapped_column(
+        String(500), default="", server_default=text("''")
+    )  # with a blank between them
 
     image: Mapped[str | None] = mapped_column(String(255), index=True)
     target: Mapped[str | None] = mapped_column(String(1000))
     provisioning_mode: Mapped[ProvisioningMode] = mapped_column(
         Word(ProvisioningMode), default=ProvisioningMode.NONE
     )
+    workflow: Mapped[str | None] = mapped_column(String(80))  # NAME, or NAME@VERSION
     verify: Mapped[bool] = mapped_column(default=True)
     fix_gpt: Mapped[bool] = mapped_column(default=False)
     uefi_entry: Mapped[bool] = mapped_column(default=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String
+from sqlalchemy import CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bty_web.models.base import Base, UtcTime, Word
@@ -23,6 +23,9 @@ class User(Base):
     login_serial: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     last_login_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    ssh_keys: Mapped[str] = mapped_column(
+        Text, default="", server_default=text("''")
+    )  # public ones, one on each line
 
     # What Flask-Login asks of a user.
     is_authenticated = True

@@ -72,6 +72,37 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def over(self) -> bool:
+        """Whether the job has ended."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class RunKind(StrEnum):
+    """What the server does on a machine that has started its own system."""
+
+    WORKFLOW = "workflow"  # after a flash
+    CHECK = "check"  # facts alone
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    WAITING = "waiting"  # for the machine to answer
+    RUNNING = "running"
+    CLOSING = "closing"  # the workflow has ended; facts are collected, access is taken back
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self not in RUN_UNDER_WAY
+
+
+RUN_UNDER_WAY = frozenset({RunState.WAITING, RunState.RUNNING, RunState.CLOSING})
+
 
 class Scope(StrEnum):
     """What an API token may do; each includes the ones before it."""

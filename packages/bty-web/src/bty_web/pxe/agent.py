@@ -21,13 +21,33 @@ from bty_core.wire.reports import (
     OpenRequest,
     ProgressReport,
 )
-from bty_web.errors import NotAllowed
+from bty_web.errors import NotAllowed, NotFound
 from bty_web.extensions import db, writing
+from bty_web.jobs import queue
 from bty_web.models import Attempt, Machine
 from bty_web.models.words import Policy
 from bty_web.pxe.views import seen
-from bty_web.security import base_url, client_address, key, limited, settings
-from bty_web.services import attempts, clock, contacts, keys, machines, reports
+from bty_web.security import (
+    base_url,
+    client_address,
+    key,
+    limited,
+    process_settings,
+    settings,
+    vault,
+)
+from bty_web.services import (
+    access,
+    attempts,
+    clock,
+    contacts,
+    keys,
+    machines,
+    provisioning,
+    reports,
+    run_reports,
+    workflows,
+)
 from bty_web.services.history import Actor
 
 bp = Blueprint("agent", __name__, url_prefix="/pxe/<text>")
@@ -47,7 +67,13 @@ def plan(text: str) -> Response:
     with writing() as session:
         machine, attempt = _authenticated(session, mac)
         found = contacts.plan(
-            session, machine, attempt, base_url=where, grace=grace, now=clock.now()
+            session,
+            machine,
+            attempt,
+            base_url=where,
+            grace=grace,
+            now=clock.now(),
+            vault=vault(),
         )
     return jsonify(found.wire())
 
@@ -104,7 +130,69 @@ def progress(text: str) -> Response:
 def done(text: str) -> Response:
     """End the attempt well."""
     with _report(text) as (session, machine, attempt, message):
-        reports.done(session, machine, attempt, DoneReport.from_wire(message), clock.now())
+        report = DoneReport.from_wire(message)
+        job = reports.done(session, machine, attempt, report, clock.now())
+    if job is not None:
+        queue.enqueue(process_settings(), [job])
+    return jsonify(status="ok")
+
+
+@bp.post("/up/<secret>")
+@limited(SMALL)
+def up(text: str, secret: str) -> Response:
+    """Note from where a machine says that its own system is up, as its cloud-init was told to."""
+    mac = MacAddress.parse(text)
+    with writing() as session:
+        machine = machines.find(session, mac)
+        if machine is None or not access.says_up(session, machine, secret, client_address()):
+            raise NotFound("nobody is waited for here")
+    return jsonify(status="ok")
+
+
+@bp.post("/provisioning")
+@limited(SMALL)
+def give_provisioning(text: str) -> Response:
+    """Give a wizard what its person has chosen to set up: what this machine is assigned."""
+    where = base_url()
+    with _report(text) as (session, machine, attempt, _):
+        if attempt.state.over:
+            raise attempts.ended(attempt)
+        found = provisioning.for_attempt(session, machine, attempt, vault(), where, clock.now())
+    return jsonify(found.wire())
+
+
+@bp.get("/workflow")
+def workflow(text: str) -> Response:
+    """Give out the workflow of the attempt, packed."""
+    mac = MacAddress.parse(text)
+    with writing() as session:
+        _, attempt = _authenticated(session, mac)
+        if attempt.workflow is None:
+            raise NotFound(f"attempt {attempt.id} has no workflow")
+        found = workflows.get(session, attempt.workflow)
+        path = workflows.path_of(settings().state_dir, found.sha256)
+    try:
+        return Response(path.read_bytes(), mimetype="application/gzip")
+    except OSError as error:
+        raise NotFound(
+            f"the archive of {attempt.workflow} is not there: {error.strerror}"
+        ) from error
+
+
+@bp.post("/report")
+@limited(run_reports.MOST)
+def report(text: str) -> Response:
+    """Keep the report of the attempt's workflow: a tar.gz."""
+    mac = MacAddress.parse(text)
+    with writing() as session:  # before anybody's megabytes are read
+        _authenticated(session, mac)
+    data = run_reports.checked(request.get_data())
+    with writing() as session:
+        machine, attempt = _authenticated(session, mac)
+        if attempt.workflow is None:
+            raise NotFound(f"attempt {attempt.id} has no workflow")
+        where = settings().state_dir
+        run_reports.keep(session, where, machine, attempt, data, clock.now())
     return jsonify(status="ok")
 
 

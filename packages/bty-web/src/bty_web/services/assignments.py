@@ -15,12 +15,12 @@ from bty_core.wire.fields import InvalidField
 from bty_core.wire.plan import ProvisioningMode
 from bty_web.models import Group, Image, Machine
 from bty_web.models.words import Policy
-from bty_web.services import targets
+from bty_web.services import targets, workflows
 from bty_web.services.history import Actor, record
 from bty_web.services.machines import touch
 
-POSSIBLE_PROVISIONING = frozenset({ProvisioningMode.NONE})
 _LOCAL_BOOT = re.compile(r"auto|exit|sanboot:0x[0-9a-f]{2}")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f<>\"'&`$\\]{1,80}")
 
 
@@ -31,9 +31,11 @@ class Change:
     name: str | None = None
     group: str | None = None
     notes: str | None = None
+    tags: str | None = None
     image: str | None = None
     target: str | None = None
     provisioning_mode: str | None = None
+    workflow: str | None = None
     verify: bool | str | None = None
     fix_gpt: bool | str | None = None
     uefi_entry: bool | str | None = None
@@ -49,7 +51,7 @@ class Change:
 
 
 OPTIONS = ("verify", "fix_gpt", "uefi_entry")  # of the flash, each yes or no
-ASSIGNMENT = ("image", "target", "provisioning_mode", *OPTIONS, "boot_policy")
+ASSIGNMENT = ("image", "target", "provisioning_mode", "workflow", *OPTIONS, "boot_policy")
 
 
 def change(
@@ -99,14 +101,14 @@ def _checked(session: Session, machine: Machine, wanted: Change) -> dict[str, An
         value = getattr(wanted, name)
         value = value.strip() if isinstance(value, str) else value
         match name:
-            case "name":
-                values[name] = _name(session, machine, value)
             case "group":
                 values["group_id"] = _group(session, value)
             case "notes":
                 values[name] = _cut(name, value or "", 2000)
-            case "image":
-                values[name] = _image(session, machine, value)
+            case "name" | "image" | "workflow":
+                values[name] = _KNOWN[name](session, machine, value)
+            case "tags":
+                values[name] = _tags(value or "")
             case "target":
                 values[name] = str(targets.parse(_cut(name, value, 1000))) if value else None
             case "verify" | "fix_gpt" | "uefi_entry":
@@ -138,6 +140,17 @@ def _name(session: Session, machine: Machine, value: str | None) -> str | None:
     return value
 
 
+def _tags(text: str) -> str:
+    tags = list(dict.fromkeys(text.replace(",", " ").split()))
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise InvalidField(
+                "tags",
+                f"'{tag[:40]}' is no tag: letters, digits, dots, hyphens, underscores, at most 40",
+            )
+    return _cut("tags", " ".join(tags), 500)
+
+
 def _group(session: Session, value: str | None) -> int | None:
     if not value:
         return None
@@ -159,20 +172,24 @@ def _image(session: Session, machine: Machine, value: str | None) -> str | None:
     return value
 
 
+def _workflow(session: Session, machine: Machine, value: str | None) -> str | None:
+    if not value:
+        return None
+    if value != machine.workflow and workflows.find(session, value) is None:
+        raise InvalidField(
+            "workflow", f"there is no workflow '{value[:80]}'", hint="upload it first"
+        )
+    return value
+
+
 def _provisioning(value: str | None) -> ProvisioningMode:
     try:
         mode = ProvisioningMode(value or "")
     except ValueError:
-        allowed = ", ".join(one.value for one in POSSIBLE_PROVISIONING)
+        allowed = ", ".join(sorted(ProvisioningMode))
         raise InvalidField(
             "provisioning_mode", f"'{str(value)[:40]}' is not a provisioning mode: {allowed}"
         ) from None
-    if mode not in POSSIBLE_PROVISIONING:
-        raise InvalidField(
-            "provisioning_mode",
-            f"the provisioning mode {mode} is not available yet",
-            hint="assign none",
-        )
     return mode
 
 
@@ -209,6 +226,11 @@ def _local_boot(value: str | None) -> str:
     return found
 
 
+_KNOWN: Mapping[str, Callable[[Session, Machine, str | None], str | None]] = {
+    "name": _name,
+    "image": _image,
+    "workflow": _workflow,
+}
 _WORDS: Mapping[str, Callable[[str | None], str]] = {
     "provisioning_mode": _provisioning,
     "boot_policy": _policy,

@@ -15,9 +15,17 @@ from sqlalchemy.orm import Session
 
 from bty_core.values import MIB, size_text
 from bty_web.errors import BrokenSetting
-from bty_web.models import Attempt, Image, Machine
-from bty_web.models.words import UNDER_WAY, AttemptMode, ImageState, Policy, State
-from bty_web.services import boot, contacts, live, targets
+from bty_web.models import Attempt, Image, Machine, Run, Seed
+from bty_web.models.words import (
+    UNDER_WAY,
+    AttemptMode,
+    ImageState,
+    Policy,
+    RunKind,
+    RunState,
+    State,
+)
+from bty_web.services import boot, contacts, live, provisioning, targets, workflows
 from bty_web.services.contacts import FLASHING
 from bty_web.settings import Settings
 
@@ -57,6 +65,12 @@ class Counts:
 
 
 _TITLE = func.coalesce(Machine.name, Machine.mac)
+_HAS_SEED = (
+    select(Seed.id)
+    .where(or_(Seed.machine_id == Machine.id, Seed.group_id == Machine.group_id))
+    .correlate(Machine)
+    .exists()
+)
 
 
 def failed(session: Session) -> Several:
@@ -91,6 +105,9 @@ def obstructed(session: Session) -> Several:
             Machine.image,
             Machine.target,
             cast(Machine.inventory, Text).label("inventory"),
+            Machine.provisioning_mode,
+            Machine.workflow,
+            _HAS_SEED.label("has_seed"),
             Image.state.label("image_state"),
             Image.message.label("image_message"),
         )
@@ -98,12 +115,19 @@ def obstructed(session: Session) -> Several:
         .where(or_(Machine.boot_policy.in_(FLASHING), Machine.reflash_armed_at.is_not(None)))
         .order_by(_TITLE)
     )
+    kept = workflows.references(session)
     return _several(
         Named(row.id, row.title, why)
         for row in session.execute(query)
         if (
             why := _why_not(
                 row.image, row.target, row.inventory, row.image_state, row.image_message
+            )
+            or provisioning.obstacle(
+                row.provisioning_mode,
+                has_seed=row.has_seed,
+                workflow=row.workflow,
+                has_workflow=row.workflow in kept,
             )
         )
     )
@@ -123,6 +147,28 @@ def _why_not(
     if target is None:
         return "no target disk is chosen"
     return targets.why_not(json.loads(inventory) if inventory else None, target)
+
+
+def unproven(session: Session) -> Several:
+    """Machines whose newest workflow of the server failed, as long as no operator has acted since."""
+    newest = select(func.max(Run.id)).where(Run.kind == RunKind.WORKFLOW).group_by(Run.machine_id)
+    query = (
+        select(Machine.id, _TITLE, func.coalesce(Run.message, Run.code))
+        .join(Run, Run.machine_id == Machine.id)
+        .where(
+            Run.id.in_(newest),
+            Run.state == RunState.FAILED,
+            or_(
+                Machine.failures_forgiven_at.is_(None),
+                Machine.failures_forgiven_at < Run.started_at,
+            ),
+        )
+        .order_by(Run.id.desc())
+    )
+    return _several(
+        Named(id_, title, why or "it failed, and said nothing")
+        for id_, title, why in session.execute(query)
+    )
 
 
 def waiting(session: Session, now: datetime) -> Several:

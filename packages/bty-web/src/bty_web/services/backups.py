@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bty_core.errors import WriteFailed
 from bty_web import __version__, database
 from bty_web.errors import BackupBroken, DatabaseBroken
-from bty_web.services import keys
+from bty_web.services import keys, vault
 from bty_web.settings import Settings
 
 FORMAT = 1
@@ -64,12 +64,15 @@ def member(table: str) -> str:
     return f"tables/{table}.jsonl"
 
 
-def make(settings: Settings, file: Path, *, now: datetime) -> Manifest:
+def make(settings: Settings, file: Path, *, now: datetime, secrets: bool = False) -> Manifest:
     """Write a backup to `file`, whole or not at all, readable by its owner only. The server may go on working.
+
+    With `secrets` it also has the key that opens what the database keeps encrypted.
 
     Raises `DatabaseBroken`, `BrokenSetting` or `WriteFailed`.
     """
-    key = keys.load_key(settings.state_dir)
+    names = (keys.NAME, vault.NAME) if secrets else (keys.NAME,)
+    loaded = {name: keys.load_key(settings.state_dir, name) for name in names}
     partial = file.with_name(f".{file.name}.part-{os.getpid()}")
     engine = database.make_engine(settings)
     try:
@@ -79,7 +82,7 @@ def make(settings: Settings, file: Path, *, now: datetime) -> Manifest:
                 engine.connect().execution_options(**_snapshot(engine.dialect.name)) as connection,
                 tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as tar,
             ):
-                made = _write(connection, tar, key, now)
+                made = _write(connection, tar, loaded, now)
             raw.flush()
             os.fsync(raw.fileno())
         partial.replace(file)
@@ -99,7 +102,9 @@ def _snapshot(dialect: str) -> dict[str, Any]:
     return {} if dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
 
 
-def _write(connection: Connection, tar: tarfile.TarFile, key: bytes, now: datetime) -> Manifest:
+def _write(
+    connection: Connection, tar: tarfile.TarFile, loaded: dict[str, bytes], now: datetime
+) -> Manifest:
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         raise DatabaseBroken("there is no database yet", hint="make it first: bty-web init")
@@ -110,7 +115,8 @@ def _write(connection: Connection, tar: tarfile.TarFile, key: bytes, now: dateti
         with tempfile.TemporaryFile() as lines:
             rows[table.name] = _dump(connection, table, lines)
             digests[member(table.name)] = _add(tar, member(table.name), lines, now)
-    digests[keys.NAME] = _add(tar, keys.NAME, io.BytesIO(key), now)
+    for name, key in loaded.items():
+        digests[name] = _add(tar, name, io.BytesIO(key), now)
     made = Manifest(__version__, revision, now, rows, digests)
     text = json.dumps(made.wire(), indent=1).encode()
     _add(tar, MANIFEST, io.BytesIO(text), now)
@@ -193,6 +199,7 @@ def _manifest(file: Path, tar: tarfile.TarFile) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise foreign from error
     wanted = {MANIFEST, keys.NAME, *map(member, found.rows)}
+    wanted |= {vault.NAME} & found.sha256.keys()
     if names != wanted or set(found.sha256) != wanted - {MANIFEST}:
         raise BackupBroken(f"{file} does not hold what its manifest lists")
     return found

@@ -13,15 +13,17 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.orm import Session
 
 from bty_web.direct import Direct, Statement, reading
-from bty_web.models import Attempt, Image, Mac, Machine
+from bty_web.models import Attempt, Image, Mac, Machine, Seed, Workflow
 from bty_web.models.words import State
 
 LOOKED_AT = 12  # attempts; a done one of this assignment is looked for beyond them
@@ -31,6 +33,8 @@ _OPENED = 8  # connections
 _machines = typing.cast(Table, Machine.__table__)
 _attempts = typing.cast(Table, Attempt.__table__)
 _images = typing.cast(Table, Image.__table__)
+_workflows = typing.cast(Table, Workflow.__table__)
+_seeds = typing.cast(Table, Seed.__table__)
 _macs = typing.cast(Table, Mac.__table__)
 
 _COLUMNS = [
@@ -38,6 +42,8 @@ _COLUMNS = [
     "mac",
     "name",
     "boot_policy",
+    "provisioning_mode",
+    "workflow",
     "revision",
     "image",
     "target",
@@ -59,6 +65,17 @@ _MACHINE = select(
     _images.c.state.label("image_state"),
     _images.c.message.label("image_message"),
     _images.c.sha256.label("image_sha256"),
+    exists()
+    .where(or_(_seeds.c.machine_id == _machines.c.id, _seeds.c.group_id == _machines.c.group_id))
+    .label("has_seed"),
+    exists()
+    .where(
+        or_(
+            _workflows.c.name == _machines.c.workflow,
+            _workflows.c.name + "@" + cast(_workflows.c.version, Text) == _machines.c.workflow,
+        )
+    )
+    .label("has_workflow"),
 ).select_from(
     _macs.join(_machines, _macs.c.machine_id == _machines.c.id).outerjoin(
         _images, _images.c.name == _machines.c.image

@@ -15,17 +15,25 @@ from sqlalchemy.orm import Session
 from bty_core.errors import BtyError
 from bty_core.machine.dmi import meaningful, plausible_uuid
 from bty_core.values import MacAddress
-from bty_core.wire.plan import ImageOffer, Mode, Options, Plan
+from bty_core.wire.plan import ImageOffer, Mode, Options, Plan, Provisioning
 from bty_web.database import working
 from bty_web.direct import Direct, reading, writing
 from bty_web.models import Attempt, Image, Machine
-from bty_web.models.words import AttemptMode, ImageState, Policy, State, Trigger
-from bty_web.services import attempts, boot, contact_rows, keys, machines, targets
+from bty_web.models.words import (
+    RUN_UNDER_WAY,
+    AttemptMode,
+    ImageState,
+    Policy,
+    State,
+    Trigger,
+)
+from bty_web.services import attempts, boot, contact_rows, keys, machines, provisioning, targets
 from bty_web.services.attempts import Opening
 from bty_web.services.boot import AttemptFacts, Decision, Facts, Flash, OwnDisk, Wizard
 from bty_web.services.clock import change_stamp
 from bty_web.services.contact_rows import Database
 from bty_web.services.machines import Seen
+from bty_web.services.vault import Vault
 
 _TRIES = 20  # a contact that loses against another change looks again
 FLASHING = frozenset({Policy.FLASH, Policy.FLASH_ONCE, Policy.FLASH_CYCLE})
@@ -212,7 +220,7 @@ def _known(database: Database, machine: Any) -> _Known:
                 revision=one.revision,
                 started_at=one.started_at,
                 own_system=one.own_system_at is not None,
-                online_under_way=one.online_state in ("waiting", "running"),
+                online_under_way=one.online_state in RUN_UNDER_WAY,
             )
             for one in rows
         ],
@@ -232,6 +240,14 @@ def _obstacle(machine: Any) -> str | None:
         return why
     if machine.target is None:
         return "no target disk is chosen"
+    why = provisioning.obstacle(
+        machine.provisioning_mode,
+        has_seed=bool(machine.has_seed),
+        workflow=machine.workflow,
+        has_workflow=bool(machine.has_workflow),
+    )
+    if why is not None:
+        return why
     inventory = json.loads(machine.inventory) if machine.inventory else None
     return targets.why_not(inventory, machine.target)
 
@@ -259,47 +275,63 @@ def plan(
     base_url: str,
     grace: timedelta,
     now: datetime,
+    vault: Vault | None = None,
 ) -> Plan:
-    """Return what the live environment of `machine` should do.
+    """Return what the live environment of `machine` should do; `vault` is there where `attempt` is.
 
     An attempt that has not begun follows the assignment as it is now: an operator who corrects a
     mistake while the machine boots is heard. One that has begun goes on as it began. So does one
     that was abandoned and that nothing replaced: whoever asks with its token is late, not gone.
     """
     decision = preview(session, machine, grace=grace, now=now)
-    if attempt is None:
-        return _planned(session, machine, decision, None, base_url)
+    if attempt is None or vault is None:
+        told = Provisioning(mode=machine.provisioning_mode)
+        return _planned(session, machine, decision, None, base_url, told)
     late = attempt.state is State.ABANDONED
     if attempt.state.over and not late:
         return Plan(
             mode=Mode.LOCAL, attempt=attempt.id, reason=f"attempt {attempt.id} is {attempt.state}"
         )
     if attempt.mode is AttemptMode.INTERACTIVE:
-        return Plan(mode=Mode.INTERACTIVE, attempt=attempt.id, reason=attempt.reason)
+        return Plan(
+            mode=Mode.INTERACTIVE,
+            attempt=attempt.id,
+            reason=attempt.reason,
+            provisioning=Provisioning(mode=machine.provisioning_mode),
+        )
     if attempt.state is State.OFFERED or (late and attempt.phase is None):
         if isinstance(decision, Flash):
             attempts.aim(session, machine, attempt)
             attempt.trigger = decision.trigger
-        return _planned(session, machine, decision, attempt, base_url)
+            told = provisioning.for_attempt(session, machine, attempt, vault, base_url, now)
+        else:
+            told = Provisioning()
+        return _planned(session, machine, decision, attempt, base_url, told)
     return Plan(
         mode=Mode.AUTO,
         attempt=attempt.id,
         image=_offer(session, attempt.image, base_url),
         target=attempt.target,
         options=_options(machine),
-        provisioning=machine.provisioning_mode,
+        provisioning=provisioning.for_attempt(session, machine, attempt, vault, base_url, now),
     )
 
 
 def _planned(
-    session: Session, machine: Machine, decision: Decision, attempt: Attempt | None, base_url: str
+    session: Session,
+    machine: Machine,
+    decision: Decision,
+    attempt: Attempt | None,
+    base_url: str,
+    told: Provisioning,
 ) -> Plan:
     number = attempt.id if attempt else None
     match decision:
         case OwnDisk(reason=reason):
             return Plan(mode=Mode.LOCAL, attempt=number, reason=reason)
         case Wizard(reason=reason):
-            return Plan(mode=Mode.INTERACTIVE, attempt=number, reason=reason)
+            offered = Provisioning(mode=machine.provisioning_mode)
+            return Plan(mode=Mode.INTERACTIVE, attempt=number, reason=reason, provisioning=offered)
         case Flash(reason=reason):
             return Plan(
                 mode=Mode.AUTO,
@@ -308,7 +340,7 @@ def _planned(
                 image=_offer(session, machine.image, base_url),
                 target=machine.target,
                 options=_options(machine),
-                provisioning=machine.provisioning_mode,
+                provisioning=told,
             )
 
 

@@ -15,12 +15,12 @@ LENGTH = 32  # bytes of the key
 NAME = "secret.key"
 
 
-def load_key(state_dir: Path) -> bytes:
+def load_key(state_dir: Path, name: str = NAME) -> bytes:
     """Return the key in `state_dir`; make it, whole and readable by its owner only, where there is none.
 
     Raises `BrokenSetting` when it cannot be made, is too short, or can be read by others.
     """
-    path = state_dir / NAME
+    path = state_dir / name
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
@@ -36,7 +36,7 @@ def load_key(state_dir: Path) -> bytes:
     if len(key) < LENGTH:
         raise BrokenSetting(
             f"the key {path} has {len(key)} bytes, fewer than {LENGTH}",
-            hint="restore it from a backup, or remove it: a new one is made and everybody logs in again",
+            hint="restore it from a backup, or remove it: a new one is made, and what the old one locked is lost",
         )
     if mode & 0o077:
         raise BrokenSetting(
@@ -47,7 +47,7 @@ def load_key(state_dir: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    partial = path.with_name(f".{NAME}.part-{os.getpid()}-{secrets.token_hex(4)}")
+    partial = path.with_name(f".{path.name}.part-{os.getpid()}-{secrets.token_hex(4)}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

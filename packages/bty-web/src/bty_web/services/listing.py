@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, and_, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.elements import ColumnElement
 
-from bty_web.models import Attempt, Event, Group, Image, Job, Mac, Machine
+from bty_web.models import Attempt, Event, Group, Image, Job, Mac, Machine, Run
 from bty_web.models.words import UNDER_WAY, ImageState, JobState, Policy, State
 
 T = TypeVar("T")
@@ -148,6 +148,28 @@ def _bounds(number: int, size: int, total: int) -> tuple[int, int]:
     """Return a size and a page that exist."""
     size = min(max(size, 1), MOST)
     return size, min(max(number, 1), max(1, -(-total // size)))
+
+
+def runs(
+    session: Session,
+    *,
+    machine_id: int | None = None,
+    workflow: str | None = None,
+    number: int = 1,
+    size: int = 50,
+) -> Page[tuple[Run, Machine]]:
+    """Return one page of runs with their machines, the newest first: of all versions of `workflow`, or all."""
+    query = select(Run, Machine).join(Machine, Machine.id == Run.machine_id)
+    if machine_id is not None:
+        query = query.where(Run.machine_id == machine_id)
+    if workflow is not None:
+        query = query.where(Run.workflow.startswith(f"{workflow}@", autoescape=True))
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    size, number = _bounds(number, size, total)
+    # Facts are large, and no list shows them.
+    query = query.options(defer(Run.facts)).order_by(Run.id.desc())
+    rows = session.execute(query.limit(size).offset((number - 1) * size))
+    return Page([(row[0], row[1]) for row in rows], total, number, size)
 
 
 def attempts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,10 +48,13 @@ class Finding:
     hint: str | None = None
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything that the server needs, changing nothing."""
+Look = Callable[[str, Settings], Finding]
+
+
+def examine(settings: Settings, more: Mapping[str, Look]) -> list[Finding]:
+    """Look at everything that the server needs, and at `more`, changing nothing."""
     found: list[Finding] = []
-    for what, look in _LOOKS.items():
+    for what, look in {**_LOOKS, **more}.items():
         try:
             found.append(look(what, settings))
         except BtyError as error:
@@ -220,7 +223,7 @@ def without_password(url: str) -> str:
     return f"{parts.scheme}://{shown}{parts.path}"
 
 
-_LOOKS: dict[str, Callable[[str, Settings], Finding]] = {
+_LOOKS: dict[str, Look] = {
     "folders": _folders,
     "key": _key,
     "database": _database,

@@ -17,7 +17,7 @@ from bty_core.wire.reports import (
 )
 from bty_web.models import Attempt, Image, Machine
 from bty_web.models.words import BEGUN, AttemptMode, State, Trigger
-from bty_web.services import machines, turns
+from bty_web.services import access, machines, runs, turns
 from bty_web.services.attempts import ended
 from bty_web.services.history import Actor, record
 
@@ -132,10 +132,13 @@ def _chosen(session: Session, attempt: Attempt, report: ProgressReport) -> None:
 
 def done(
     session: Session, machine: Machine, attempt: Attempt, report: DoneReport, now: datetime
-) -> None:
-    """End `attempt` well; said twice it counts once. The boot policy is never changed."""
+) -> int | None:
+    """End `attempt` well; said twice it counts once. The boot policy is never changed.
+
+    Returns the job of the run that follows, which is to be queued, or None.
+    """
     if attempt.state is State.DONE:
-        return
+        return None
     if attempt.state in (State.FAILED, State.CANCELLED):
         raise ended(attempt)
     attempt.state = State.DONE
@@ -160,6 +163,10 @@ def done(
         machine=machine,
         attempt=attempt,
     )
+    access.flashed(session, machine, attempt)
+    if attempt.online_state != runs.EXPECTED:
+        return None
+    return runs.after_flash(session, machine, attempt, now).job_id
 
 
 def failed(

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bty_core.errors import BtyError, WriteFailed
 from bty_web import database
 from bty_web.errors import DatabaseBroken
-from bty_web.services import backups, keys, statefolder
+from bty_web.services import backups, keys, statefolder, vault
 from bty_web.services.backups import Manifest
 from bty_web.settings import Settings
 
@@ -48,14 +48,16 @@ def restore(settings: Settings, file: Path, *, now: datetime) -> Restored:
     statefolder.make(settings)
     with statefolder.alone(settings), backups.read(file) as (manifest, tar):
         backups.known_revision(manifest)
-        kept = _keep(settings, now)
+        names = [name for name in (keys.NAME, vault.NAME) if name in manifest.sha256]
+        kept = _keep(settings, now, secrets=vault.NAME in names)
         target = database.sqlite_file(settings)
         try:
             if target is None:
                 _into(settings, manifest, tar, drop=True)
             else:
                 _into_file(settings, target, manifest, tar)
-            _replace_key(settings.state_dir, backups.content(tar, keys.NAME).read())
+            for name in names:
+                _replace_key(settings.state_dir / name, backups.content(tar, name).read())
         except SQLAlchemyError as error:
             raise database.broken(settings, error) from error
         except OSError as error:
@@ -63,7 +65,7 @@ def restore(settings: Settings, file: Path, *, now: datetime) -> Restored:
     return Restored(manifest, kept)
 
 
-def _keep(settings: Settings, now: datetime) -> Path | None:
+def _keep(settings: Settings, now: datetime, *, secrets: bool) -> Path | None:
     """Back the present state up, or move a database aside that cannot be read."""
     folder = settings.state_dir / "backups"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -72,7 +74,7 @@ def _keep(settings: Settings, now: datetime) -> Path | None:
     if target is not None and not target.exists():
         return None
     try:
-        backups.make(settings, folder / f"{name}.tar.gz", now=now)
+        backups.make(settings, folder / f"{name}.tar.gz", now=now, secrets=secrets)
         return folder / f"{name}.tar.gz"
     except BtyError:
         if target is None:
@@ -173,11 +175,11 @@ def _settle(engine: Engine) -> None:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _replace_key(state_dir: Path, key: bytes) -> None:
-    partial = state_dir / f".{keys.NAME}.restore-{os.getpid()}"
+def _replace_key(path: Path, key: bytes) -> None:
+    partial = path.with_name(f".{path.name}.restore-{os.getpid()}")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(state_dir / keys.NAME)
+    partial.replace(path)

@@ -26,6 +26,11 @@ PER_ADDRESS = 30
 USE_NOTED_EVERY = timedelta(minutes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}")
+_SSH_KEY = re.compile(
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9-]+@openssh\.com)"
+    r" [A-Za-z0-9+/]{16,}={0,3}( [^\x00-\x1f\x7f\"'{}%]*)?"
+)
+MOST_KEYS = 20
 # No password has this hash.
 NO_PASSWORD = "!"
 # Checked when there is no such user, so that the time of an answer does not tell who exists.
@@ -81,6 +86,32 @@ def set_password(session: Session, name: str, password: str, *, by: Actor, now: 
     )
     session.flush()
     return user
+
+
+def set_ssh_keys(session: Session, name: str, text: str, *, by: Actor, now: datetime) -> None:
+    """Keep the public SSH keys of a user, one on each line, for the templates of seeds.
+
+    Raises `NotFound`, or `InvalidField` for a line that is no public key.
+    """
+    user = get(session, name)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if "PRIVATE KEY" in line:
+            raise InvalidField(
+                "ssh_keys", "this is a private key", hint="paste the file that ends in .pub"
+            )
+        if len(line) > 2000 or not _SSH_KEY.fullmatch(line):
+            raise InvalidField(
+                "ssh_keys",
+                f"'{line[:40]}' is no public SSH key",
+                hint="a line begins as ssh-ed25519 AAAA…, as in the file that ends in .pub",
+            )
+    if len(lines) > MOST_KEYS:
+        raise InvalidField("ssh_keys", f"at most {MOST_KEYS} keys are kept for a user")
+    user.ssh_keys = "".join(f"{line}\n" for line in lines)
+    told = f"{name} has {len(lines)} public SSH {'key' if len(lines) == 1 else 'keys'} now"
+    record(session, "user.ssh-keys", told, by=by, now=now, subject=name)
+    session.flush()
 
 
 def end_sessions(session: Session, name: str, *, by: Actor, now: datetime) -> None:

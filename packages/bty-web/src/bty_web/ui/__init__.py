@@ -22,9 +22,12 @@ from bty_web.ui import (
     machines,
     navigation,
     proxy_dhcp,
+    runs,
+    seeds,
     settings,
     stream,
     tokens,
+    workflows,
 )
 from bty_web.ui.blueprint import bp
 
@@ -41,8 +44,11 @@ __all__ = [
     "machine",
     "machines",
     "proxy_dhcp",
+    "runs",
+    "seeds",
     "settings",
     "tokens",
+    "workflows",
 ]
 
 

@@ -34,6 +34,7 @@ class AccountPage:
     shortest: int = users.SHORTEST
     error: BtyError | None = None
     name: str = ""  # of a user who could not be added
+    ssh_keys: str = ""  # of the user, or what was refused
 
     @property
     def field(self) -> str:
@@ -65,6 +66,20 @@ def account_password() -> Response | tuple[str, int]:
         return _page(error), status_of(error)
     security.begin_session(user)  # every session ended, this one goes on
     flash("The password is changed. Every other session of yours has ended.", "ok")
+    return redirect(url_for("ui.account"))
+
+
+@bp.post("/settings/account/ssh-keys")
+@login_required
+def account_ssh_keys() -> Response | tuple[str, int]:
+    """Keep the public SSH keys of whoever asks."""
+    text = request.form.get("ssh_keys", "")
+    try:
+        with writing() as session:
+            users.set_ssh_keys(session, current_user().name, text, by=person(), now=now())
+    except InvalidField as error:
+        return _page(error, ssh_keys=text), 422
+    flash("The keys are kept. Templates of seeds have them at the next flash.", "ok")
     return redirect(url_for("ui.account"))
 
 
@@ -139,8 +154,15 @@ def _checked(name: str, password: str) -> None:
     raise InvalidField("old", "this is not your password")
 
 
-def _page(error: BtyError | None = None, name: str = "") -> str:
+def _page(error: BtyError | None = None, name: str = "", ssh_keys: str | None = None) -> str:
     found = db.session.scalars(select(User).order_by(User.name)).all()
     systems = USER if logins.is_the_systems(security.process_settings(), USER) else None
-    page = AccountPage(user=current_user(), people=found, systems=systems, error=error, name=name)
+    page = AccountPage(
+        user=current_user(),
+        people=found,
+        systems=systems,
+        error=error,
+        name=name,
+        ssh_keys=current_user().ssh_keys if ssh_keys is None else ssh_keys,
+    )
     return render_template("settings/account.html", page=page)

@@ -23,8 +23,8 @@ from bty_web.services.clock import now
 from bty_web.services.history import Actor
 from bty_web.ui.asked import Asked
 from bty_web.ui.blueprint import bp
-from bty_web.ui.machines import group_names, image_names
-from bty_web.ui.words import OPTIONS, POLICIES
+from bty_web.ui.machines import group_names, image_names, workflow_choices
+from bty_web.ui.words import OPTIONS, POLICIES, PROVISIONING
 
 ACTIONS = ("assign", "reflash", "remove")
 NAMED = 12  # machines that the page names
@@ -45,11 +45,13 @@ class BulkPage:
     everything: bool  # all that match the filter, and not those that were checked
     asked: Asked
     images: Sequence[str]
+    workflows: Mapping[str, str]
     groups: Sequence[str]
     wanted: Mapping[str, str]
     error: BtyError | None = None
     options = OPTIONS
     policies = POLICIES
+    provisioning = PROVISIONING
 
     @property
     def field(self) -> str:
@@ -127,6 +129,7 @@ def _page(action: str, ids: Sequence[int], error: BtyError | None = None) -> Bul
         everything=request.form.get("all") == "yes",
         asked=Asked.of(request.form),
         images=image_names(),
+        workflows=workflow_choices(""),
         groups=group_names(),
         wanted=request.form,
         error=error,
@@ -156,7 +159,7 @@ def _reflash(session: Session, machine: Machine, by: Actor, at: datetime) -> Non
 
 def _wanted() -> Change:
     """Return what the form changes: a choice that was left alone changes nothing."""
-    names = ("image", "target", "boot_policy", "group", "provisioning_mode", *OPTIONS)
+    names = ("image", "target", "boot_policy", "group", "provisioning_mode", "workflow", *OPTIONS)
     given = {name: request.form.get(f"to_{name}", "").strip() for name in names}
     changed = {name: value for name, value in given.items() if value != LEAVE}
     taken = {name: None if value == NOTHING else value for name, value in changed.items()}

@@ -122,6 +122,7 @@ def _concerns(session: Session) -> list[Concern]:
         )
     for weight, title, several, state in (
         ("bad", "Attempts that failed", attention.failed(session), "failed"),
+        ("bad", "Machines that their workflow did not prove", attention.unproven(session), ""),
         ("bad", "Machines that cannot be flashed as assigned", attention.obstructed(session), ""),
         ("bad", "Machines that flash again and again", attention.looping(session, at), ""),
         ("warn", "Wizards that wait for somebody", attention.waiting(session, at), "queued"),

@@ -37,7 +37,8 @@ from bty_web.services.clock import now
 from bty_web.services.listing import Page
 from bty_web.services.targets import Preview
 from bty_web.ui.blueprint import bp
-from bty_web.ui.machines import group_names
+from bty_web.ui.known import KnownPage, known_of
+from bty_web.ui.machines import group_names, workflow_choices
 from bty_web.ui.paging import page_number
 from bty_web.ui.words import OPTIONS, POLICIES, PROVISIONING
 
@@ -94,6 +95,7 @@ class MachinePage:
 
     now: NowPage
     history: HistoryPage
+    known: KnownPage
     group: str | None
     groups: Sequence[str]
     images: Sequence[Image]
@@ -107,7 +109,6 @@ class MachinePage:
     policies = POLICIES
     options = OPTIONS
     provisioning = PROVISIONING
-    possible = assignments.POSSIBLE_PROVISIONING
 
     @property
     def machine(self) -> Machine:
@@ -128,6 +129,21 @@ class MachinePage:
         """Whether the form shows an option of the flash as chosen."""
         given = _last(self.wanted, option)
         return given == "yes" if given is not None else bool(getattr(self.machine, option))
+
+    @property
+    def workflow(self) -> str:
+        """The workflow that the form shows as chosen."""
+        return self.wanted.get("workflow", self.machine.workflow or "")
+
+    @property
+    def workflows(self) -> Mapping[str, str]:
+        """The workflows that the form offers, by what they are assigned as."""
+        return workflow_choices(self.workflow)
+
+    @property
+    def provisioning_mode(self) -> str:
+        """The provisioning mode that the form shows as chosen."""
+        return self.wanted.get("provisioning_mode", self.machine.provisioning_mode.value)
 
     @property
     def policy(self) -> str:
@@ -210,6 +226,7 @@ def assign(number: int) -> Response | str | tuple[str, int]:
         image=form.get("image", ""),
         target=_target(form),
         provisioning_mode=form.get("provisioning_mode", ""),
+        workflow=form.get("workflow", ""),
         boot_policy=form.get("boot_policy", ""),
         local_boot=form.get("local_boot", ""),
         **{name: value for name, value in options.items() if value is not None},
@@ -220,10 +237,11 @@ def assign(number: int) -> Response | str | tuple[str, int]:
 @bp.post("/machines/<int:number>/identity")
 @login_required
 def identify(number: int) -> Response | tuple[str, int]:
-    """Keep name, group and notes."""
+    """Keep name, group, tags and notes."""
     form = request.form
     notes = form.get("notes", "").replace("\r\n", "\n")
-    wanted = Change.of(name=form.get("name", ""), group=form.get("group", ""), notes=notes)
+    texts = {name: form.get(name, "") for name in ("name", "group", "tags")}
+    wanted = Change.of(**texts, notes=notes)
     return _changed(number, wanted)
 
 
@@ -291,6 +309,7 @@ def page_of(
     return MachinePage(
         now=now_of(machine),
         history=_history(machine),
+        known=known_of(machine),
         group=group.name if group else None,
         groups=group_names(),
         images=session.scalars(select(Image).order_by(Image.name)).all(),

@@ -18,7 +18,7 @@ from bty_web.models import Group, Image
 from bty_web.models.words import Policy, State
 from bty_web.problems import status_of
 from bty_web.security import login_required, person, settings
-from bty_web.services import assignments, listing, machines
+from bty_web.services import assignments, listing, machines, workflows
 from bty_web.services.assignments import Change
 from bty_web.services.clock import now
 from bty_web.services.listing import MachineRow, Page
@@ -90,6 +90,17 @@ def _page() -> MachinesPage:
 def image_names() -> Sequence[str]:
     """Return the names of the catalog."""
     return db.session.scalars(select(Image.name).order_by(Image.name)).all()
+
+
+def workflow_choices(chosen: str) -> Mapping[str, str]:
+    """Return what can be assigned, by what it is assigned as: each workflow, its newest version, and `chosen`."""
+    choices = {}
+    for one in workflows.newest(db.session()):
+        choices[one.name] = f"{one.name} (newest: {one.version})"
+        choices[f"{one.name}@{one.version}"] = f"{one.name}, version {one.version}"
+    if chosen and chosen not in choices:  # an older version, or one that is gone
+        choices[chosen] = chosen
+    return choices
 
 
 def group_names() -> Sequence[str]:

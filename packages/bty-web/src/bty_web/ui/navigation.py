@@ -14,9 +14,10 @@ from bty_web.services import logins
 # Endpoint, label, and what the endpoints of the pages below it begin with.
 PLACES = (
     ("ui.dashboard", "Dashboard", ()),
-    ("ui.machines", "Machines", ("ui.machine", "ui.bulk", "ui.add_machine")),
+    ("ui.machines", "Machines", ("ui.machine", "ui.bulk", "ui.add_machine", "ui.run")),
     ("ui.groups", "Groups", ("ui.group",)),
     ("ui.images", "Images", ("ui.image",)),
+    ("ui.workflows", "Workflows", ("ui.workflow",)),
     ("ui.live", "Live environment", ("ui.live",)),
     ("ui.events", "Events", ()),
     ("ui.settings", "Settings", ("ui.settings", "ui.proxy_dhcp", "ui.account", "ui.token")),

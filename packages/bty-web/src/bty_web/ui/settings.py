@@ -43,6 +43,8 @@ FORMS: Mapping[str, Form] = {
     ),
     "local_boot_grace": Form(label="Grace after a boot from disk", unit="seconds"),
     "flash_limit": Form(label="Flashed at once, at most", unit="machines"),
+    "online_patience": Form(label="Machines answer after their flash within", unit="seconds"),
+    "online_limit": Form(label="A workflow takes, at most", unit="seconds"),
     "event_days": Form(label="Events are kept for", unit="days"),
     "upload_reserve_mib": Form(label="Room that uploads leave free", unit="MiB"),
 }

@@ -39,7 +39,7 @@ PROVISIONING: Mapping[ProvisioningMode, str] = {
     ProvisioningMode.NONE: "the disk holds the image as it is",
     ProvisioningMode.CLOUD_INIT: "cloud-init gets user-data",
     ProvisioningMode.CIJOE: "a CIJOE workflow runs on the disk that was written",
-    ProvisioningMode.CIJOE_ONLINE: "a CIJOE workflow runs against the machine once it has booted",
+    ProvisioningMode.CIJOE_ONLINE: "a CIJOE workflow of this server runs against the machine once it has booted",
 }
 
 

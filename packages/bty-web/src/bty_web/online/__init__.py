@@ -1,0 +1,1 @@
+"""What the server needs on a machine that has started its own system: SSH, a fence, facts, access taken back."""
