@@ -19,6 +19,33 @@ from tests.system.lab.timings import Timings
 pytestmark = [pytest.mark.vm, pytest.mark.browser, pytest.mark.timeout(3000)]
 
 NEW = "a horse of another stable"
+# A workflow as bty-web runs them, inside everything that the service is kept from.
+FENCED = """\
+import pathlib
+from bty_core.provisioning.cijoe import find_cijoe
+from bty_web.online import sandbox
+folder = pathlib.Path("/var/lib/bty/fenced")
+folder.mkdir(exist_ok=True)
+(folder / "task.yaml").write_text(
+    "doc: Look around\\nsteps:\\n- name: look\\n  run: |\\n    id -u\\n"
+    "    python3 -c 'import paramiko; print(paramiko.ECDSAKey.generate().get_name())'\\n"
+    "    ls /var/lib/bty\\n"
+)
+(folder / "some.toml").write_text("[cijoe.task]\\nfail_fast = true\\n")
+log = folder / "log"
+argv = [find_cijoe(), "task.yaml", "--output", "output", "--config", "some.toml"]
+status = sandbox.run(argv, folder, {}, log, lambda: None, timeout=120)
+print("status", status, log.read_text())
+for path in sorted(folder.glob("output/**/*.output")):
+    print("fenced:", path.read_text())
+"""
+AS_THE_SERVICE = (
+    "sed -e '/^ExecStartPre=/d' -e 's|^ExecStart=.*|ExecStart=/opt/bty/bin/python3 /usr/local/bin/fenced|'"
+    " -e 's/^Restart=.*/Type=oneshot/' /usr/lib/systemd/system/bty-web.service"
+    " > /run/systemd/system/fenced.service"
+    " && install -m 755 /tmp/fenced /usr/local/bin/fenced && systemctl daemon-reload"
+    " && { systemctl start fenced; journalctl -u fenced -o cat --no-pager; }"
+)
 
 
 def look_around(server: Appliance) -> None:
@@ -36,6 +63,17 @@ def look_around(server: Appliance) -> None:
     assert '"default": ["bty", "odus"]' in server.run("cat /run/bty/passwords.json")
 
 
+def run_a_workflow(server: Appliance, folder: Path) -> None:
+    """Run a workflow inside the fences of the service, and look at what it saw."""
+    program = folder / "fenced"
+    program.write_text(FENCED)
+    server.put(program, "/tmp/fenced")
+    said = server.run(AS_THE_SERVICE)
+    assert "fenced: 65534" in said, said
+    assert "fenced: ecdsa-sha2-nistp256" in said, said  # what logs in works there, too
+    assert "cannot access '/var/lib/bty'" in said, said
+
+
 @pytest.mark.parametrize("firmware", [Firmware.SECURE])
 def test_it_starts_with_secure_boot(
     lan: Lan, tmp_path: Path, firmware: Firmware, timings: Timings
@@ -44,6 +82,7 @@ def test_it_starts_with_secure_boot(
     with appliance(lan, disk_of_appliance(tmp_path / "server.raw"), firmware) as server:
         timings.note("pages answer", server.machine.seconds)
         look_around(server)
+        run_a_workflow(server, tmp_path)
         keep_picture(server.machine, "appliance-console")
         assert "secure boot enabled" in server.run("dmesg | grep -i 'secure.*boot'").lower()
 
