@@ -35,6 +35,11 @@ Flash from a server, without a question, with events for a program:
     sudo bty flash --image http://server/debian-13.img.zst \\
         --target transport:nvme,smallest --yes --progress ndjson
 
+Set the system up on the freshly written disk:
+
+    sudo bty flash --image debian-13.img.zst --target smallest \\
+        --provision cloud-init --user-data user-data.yaml
+
 Try it on a regular file, without root:
 
     bty flash --image debian-13.img.zst --target file:disk.img --yes
