@@ -37,7 +37,9 @@ PYTHONS = tuple(sorted({*PROMISED, HERE}, key=lambda version: int(version.split(
 LAB = ROOT / ".nox" / "lab"  # firmware, builds and their caches, for machines of tests
 MEDIA = ("usb", "server")  # the server holds the network environment, built on the way
 
-SYSTEM = "loop or root or netns or dnsmasq or qemu or postgresql or redis"
+MACHINE = "loop or root or netns or dnsmasq or qemu"  # of which there is one: its tests take turns
+DATABASES = "postgresql or redis"  # each process of tests starts its own
+SYSTEM = f"{MACHINE} or {DATABASES}"
 LARGE = "vm or browser"
 
 PATIENCE = 20.0  # seconds that an interrupted program has to give loop devices and folders back
@@ -116,7 +118,7 @@ def pytest(
     counts = ROOT / ".nox" / f"counts-{os.getpid()}.json"
     with recorded(suite):
         python = environment(session, version) / "python"
-        root = as_root() if suite in ("system", "vm") else []
+        root = as_root() if suite in ("databases", "system", "vm") else []
         env = {"BTY_COUNTS": str(counts)}
         words = [*root, str(python), "-m", "pytest", "-m", marks, *more, *session.posargs]
         if root:  # what root leaves in the tree, its owner could not remove
@@ -208,15 +210,21 @@ for version in PYTHONS:
 
 
 @nox.session(python=False, tags=["test", "system"])
+def databases(session: nox.Session) -> None:
+    """Tests on a real PostgreSQL and a real Redis."""
+    pytest(session, "databases", f"({DATABASES}) and not ({MACHINE} or {LARGE})", more=["-n", "2"])
+
+
+@nox.session(python=False, tags=["test", "system"])
 def system(session: nox.Session) -> None:
-    """Tests on real loop devices, network namespaces, databases and QEMU's tools; most need root."""
-    pytest(session, "system", f"({SYSTEM}) and not ({LARGE})")
+    """Tests on real loop devices, network namespaces and QEMU's tools; most need root."""
+    pytest(session, "system", f"({MACHINE}) and not ({LARGE})")
 
 
 @nox.session(python=False, tags=["test", "browser"])
 def browser(session: nox.Session) -> None:
     """Pages in a real browser: Chromium, headless."""
-    pytest(session, "browser", "browser and not vm")
+    pytest(session, "browser", "browser and not vm", more=["-n", "2", "--dist", "loadfile"])
 
 
 @nox.session(python=False)

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from bty_core.values import MacAddress
@@ -29,6 +32,7 @@ NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 MAC = MacAddress.parse("52:54:00:12:34:56")
 OPERATOR = Actor("operator", "192.0.2.1")
 PASSWORD = "correct horse battery"
+HASHED = generate_password_hash(PASSWORD)  # slow on purpose, so once
 INVENTORY: dict[str, Any] = {
     "disks": [
         {
@@ -54,6 +58,25 @@ INVENTORY: dict[str, Any] = {
     "memory_bytes": 16 * 2**30,
     "firmware": "uefi",
 }
+
+
+class _Compiled(BytecodeCache):
+    """Templates, compiled once for all servers of this process."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill the bucket, if there is something for it and its source is the same."""
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = _Compiled()
 
 
 @dataclass
@@ -110,7 +133,8 @@ class Site:
     def log_in(self, name: str = "operator") -> None:
         """Let the client be a person who has logged in, without the login page."""
         with self.session() as session:
-            user = users.create(session, name, PASSWORD, by=OPERATOR, now=NOW)
+            with patch.object(users, "generate_password_hash", lambda _: HASHED):
+                user = users.create(session, name, PASSWORD, by=OPERATOR, now=NOW)
             kept = user.get_id()
         with self.client.session_transaction("/ui/") as cookie:
             cookie["_user_id"] = kept
@@ -134,5 +158,6 @@ def make_site(settings: Settings) -> Site:
     """Return a server for `settings`, whose database is brought up to date."""
     database.upgrade(settings)
     app = create_app(settings)
+    app.jinja_env.bytecode_cache = COMPILED
     app.testing = False  # failures are answered, as they are for everybody
     return Site(settings, app, app.test_client(), database.make_engine(settings))

@@ -174,9 +174,10 @@ def test_a_file_without_permission(image: Path, monkeypatch: pytest.MonkeyPatch)
         raise PermissionError(13, "Permission denied")
 
     # Root may read everything, so the refusal of the kernel is played.
-    with monkeypatch.context() as patch, pytest.raises(ImageUnavailable) as caught:
+    with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
-        source.open(never)
+        with pytest.raises(ImageUnavailable) as caught:
+            source.open(never)
     assert str(caught.value) == f"{image} may not be read by this user"
     assert caught.value.hint == "run as root, or change its permissions"
 

@@ -40,12 +40,12 @@ import os, signal, sys, threading, time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from bty_web.jobs import measure, work, worker
+from bty_web.jobs import clock, measure, work, worker
 from bty_web.services import jobs
 from bty_web.settings import Settings
 
 state = Path(sys.argv[1])
-jobs.LEASE = timedelta(seconds=3)
+jobs.LEASE = clock.HELD = timedelta(seconds=3)
 real = measure.run
 
 def run(settings, engine, task):
