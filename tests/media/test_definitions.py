@@ -5,7 +5,7 @@ from __future__ import annotations
 from configparser import ConfigParser
 from pathlib import Path
 
-from bty_media.builder.mkosi import DEFINITIONS
+from bty_media.builder.request import DEFINITIONS
 
 
 def test_the_site_of_nginx_goes_though_the_builder_has_no_nginx(tmp_path: Path) -> None:
