@@ -22,11 +22,12 @@ import os, sys, threading, time, types
 from pathlib import Path
 import bty_web.jobs
 from bty_core.errors import BtyError
-from bty_web.serving import web, worker as answering
+from bty_web.serving import supervisor, web, worker as answering
 from bty_web.stopping import STOPPING
 
 answering.HEAD_SECONDS = float(os.environ.get("TEST_HEAD_SECONDS", answering.HEAD_SECONDS))
 answering.BODY_SECONDS = int(os.environ.get("TEST_BODY_SECONDS", answering.BODY_SECONDS))
+web.GRACE = supervisor.GRACE = int(os.environ.get("TEST_GRACE", web.GRACE))
 answering.KEPT = int(os.environ.get("TEST_KEPT", answering.KEPT))
 
 # So many threads can be started, then the system has no more.

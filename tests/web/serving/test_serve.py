@@ -18,10 +18,13 @@ from tests.web import postgres
 from tests.web.cli.running import bty_web
 from tests.web.serving.server import Server, alive, serving, start, wait_until
 
+AT_ONCE = 40.0  # seconds: however busy this computer is, less than what has to be waited for
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path) as running:
+    """A server that would wait 50 seconds for what does not end by itself."""
+    with serving(tmp_path, TEST_GRACE="50") as running:
         yield running
 
 
@@ -50,7 +53,7 @@ def test_a_signal_ends_it_and_all_that_it_started(server: Server, number: signal
     assert wait_until(lambda: len(server.noted()) == 1)
     code, err, seconds = server.end(number)
     assert (code, "Traceback" in err) == (0, False)
-    assert seconds < 4
+    assert seconds < AT_ONCE
     assert server.noted()[1:] == ["worker stopped"]
     assert [pid for pid in family if alive(pid)] == []
 
@@ -71,7 +74,7 @@ def test_a_running_request_is_answered_and_a_new_one_is_not(server: Server) -> N
     code, _, seconds = server.end()
     asking.join()
     assert (code, answers) == (0, ["slow"])
-    assert 0.5 < seconds < 5
+    assert 0.5 < seconds < AT_ONCE
     with pytest.raises(requests.ConnectionError):
         server.get("/healthz")
 
@@ -82,16 +85,16 @@ def test_an_event_stream_ends_at_once(server: Server) -> None:
         assert next(lines) == b"first"
         code, _, seconds = server.end()
         assert (code, list(lines)) == (0, [b"last"])
-    assert seconds < 4.5  # what is not ended by itself gets 5
+    assert seconds < AT_ONCE
 
 
-def test_a_request_that_never_ends_does_not_keep_it(server: Server) -> None:
-    with server.get("/forever", stream=True) as answer:
+def test_a_request_that_never_ends_does_not_keep_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.get("/forever", stream=True) as answer:
         lines = answer.iter_lines()
         assert next(lines) == b"more"
         code, _, seconds = server.end()
     assert code == 0
-    assert 4 < seconds < 12
+    assert 4 < seconds < AT_ONCE
 
 
 def test_a_worker_that_dies_is_started_again(server: Server) -> None:
