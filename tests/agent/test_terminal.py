@@ -19,7 +19,7 @@ from tests.agent.running import lines, small_image
 from tests.fakes.server import Fault, ImageServer
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
-WAIT = 30  # seconds
+WAIT = 90
 QUESTION = r"\[y/N\] "
 
 

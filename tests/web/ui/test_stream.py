@@ -47,7 +47,7 @@ class Stream:
             pass
         self.ended.set()
 
-    def heard(self, topic: str, number: int | None, within: float = 5.0) -> bool:
+    def heard(self, topic: str, number: int | None, within: float = 30.0) -> bool:
         """Whether it hears of that row, or of any, in time."""
         until = time.monotonic() + within
         while time.monotonic() < until:
