@@ -165,6 +165,8 @@ def test_two_workers_share_a_redis_and_one_does_the_work(site: Site) -> None:
         for name in names:
             put(site, name)
         wait_until(lambda: states(site) == dict.fromkeys(names, "ready"))
+        # An image is ready a moment before its worker notes the end.
+        wait_until(lambda: sum(line.endswith("ends") for line in noted(site)) >= len(names))
         ended = [line for line in noted(site) if line.endswith("ends")]
         begun = [line for line in noted(site) if line.endswith("begins")]
         assert len(ended) == len(begun) == len(names)
