@@ -13,7 +13,7 @@ from typing import Any
 from bty_core import proc
 from bty_core.errors import CommandFailed, ProgramMissing, Refused
 from bty_core.flash.plan import FlashPlan
-from bty_core.provisioning.cijoe_state import Step, read_steps
+from bty_core.provisioning.cijoe_state import Step, failed_steps, last_begun, read_steps
 from bty_core.provisioning.devices import settle
 from bty_core.provisioning.errors import (
     NoRootInImage,
@@ -142,18 +142,15 @@ class Cijoe:
     def _failed(self, status: int | None, folder: Path, steps: list[Step]) -> WorkflowFailed:
         name = self.workflow.path.name
         if status is None:
-            last = next((step for step in reversed(steps) if step.started), None)
-            where = f"; it was at {last}" if last else ""
             return WorkflowFailed(
-                f"the workflow {name} did not end within {self.timeout:g} s{where}",
+                f"the workflow {name} did not end within {self.timeout:g} s{last_begun(steps)}",
                 hint=f"its output is in {folder}; --cijoe-timeout gives it more time",
             )
-        failed = [step for step in steps if step.failed]
-        if failed:
-            also = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        if failed := failed_steps(steps):
+            first = next(step for step in steps if step.failed)
             return WorkflowFailed(
-                f"{failed[0]}{also}, of the workflow {name} failed",
-                hint=f"its output is in {folder / 'output' / failed[0].id},"
+                f"{failed}, of the workflow {name} failed",
+                hint=f"its output is in {folder / 'output' / first.id},"
                 f" the report is {folder / 'output' / 'report.html'}",
             )
         return WorkflowFailed(

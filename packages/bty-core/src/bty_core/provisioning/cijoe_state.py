@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ def read_steps(output: Path) -> list[Step]:
         yaml.YAMLError,
     ):
         return []
+
+
+def last_begun(steps: Sequence[Step]) -> str:
+    """Return how far it came, to be put behind a sentence: ``; it was at step 2 of 3, 'second'``, or nothing."""
+    last = next((step for step in reversed(steps) if step.started), None)
+    return f"; it was at {last}" if last else ""
+
+
+def failed_steps(steps: Sequence[Step]) -> str:
+    """Return the first step that failed and how many more did, for people; nothing where none did."""
+    failed = [step for step in steps if step.failed]
+    if not failed:
+        return ""
+    return f"{failed[0]}, and {len(failed) - 1} more" if len(failed) > 1 else str(failed[0])
 
 
 def _read(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from bty_core.errors import BtyError, Cancelled
 from bty_core.provisioning import bundles
 from bty_core.provisioning.cijoe import find_cijoe
-from bty_core.provisioning.cijoe_state import Step, read_steps
+from bty_core.provisioning.cijoe_state import Step, failed_steps, last_begun, read_steps
 from bty_core.provisioning.errors import WorkflowFailed
 from bty_core.wire.fields import InvalidField
 from bty_web.database import working
@@ -145,7 +145,6 @@ def _end(
             number,
             clock.now(),
             error=error,
-            cancelled=isinstance(error, Cancelled),
             found=found,
             access_left=left,
         )
@@ -219,15 +218,12 @@ def _reached(settings: Settings, engine: Engine, task: Task, wanted: Wanted, fol
         for place in addresses.likeliest(traces, proven=proven):
             way = Way(folder, wanted.door, place)
             try:
-                way.run("true", timeout=_LOGIN, stop=task.stop)
+                with suppress(CommandRefused):  # it lets in, and wants nothing but its own
+                    way.run("true", timeout=_LOGIN, stop=task.stop)
             except (NoAnswer, WrongHost, AccessRefused, ConnectionBroken) as failure:
                 # What says most comes last: a wrong machine at one address hides no silence at another.
                 if not (isinstance(error, WrongHost) and isinstance(failure, NoAnswer)):
                     error = failure
-            except CommandRefused:
-                return _found(
-                    engine, task, wanted, way
-                )  # it lets in, and wants nothing but its own
             else:
                 return _found(engine, task, wanted, way)
         waited = monotonic() - began
@@ -335,16 +331,12 @@ def _quoted(text: str) -> str:
 
 def _failed(status: int | None, wanted: Wanted, steps: list[Step], limit: int) -> WorkflowFailed:
     if status is None:
-        last = next((step for step in reversed(steps) if step.started), None)
-        where = f"; it was at {last}" if last else ""
         return WorkflowFailed(
-            f"the workflow did not end within {limit} s{where}",
+            f"the workflow did not end within {limit} s{last_begun(steps)}",
             hint="its log says how far it came; Settings has the time that it may take",
         )
-    failed = [step for step in steps if step.failed]
-    if failed:
-        also = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-        return WorkflowFailed(f"{failed[0]}{also}, failed", hint="its report says why")
+    if failed := failed_steps(steps):
+        return WorkflowFailed(f"{failed}, failed", hint="its report says why")
     return WorkflowFailed(
         f"{wanted.task} failed outside its steps, with status {status}",
         hint="the last lines of its log say why",

@@ -118,8 +118,7 @@ def end_what_nobody_does(session: Session, now: datetime) -> list[int]:
     )
     found = session.execute(query.limit(50)).all()
     for run, cancel_asked_at in found:
-        cancelled = cancel_asked_at is not None
-        _give_up(session, run, now, cancelled=cancelled)
+        _give_up(session, run, now, cancelled=cancel_asked_at is not None)
     return [run.id for run, _ in found]
 
 
@@ -128,7 +127,7 @@ def _give_up(session: Session, run: Run, now: datetime, *, cancelled: bool) -> N
     died = BtyError("the process that did this run has ended", hint="flash the machine again")
     error = Cancelled("the run was stopped") if cancelled else died
     left = run.kind is RunKind.WORKFLOW
-    end(session, run.id, now, error=error, cancelled=cancelled, access_left=left)
+    end(session, run.id, now, error=error, access_left=left)
 
 
 def move(
@@ -166,14 +165,13 @@ def end(
     now: datetime,
     *,
     error: BtyError | None = None,
-    cancelled: bool = False,
     found: facts.Facts | None = None,
     access_left: bool = False,
 ) -> None:
-    """End a run: well, with an error, or because somebody wanted it to stop."""
+    """End a run: well, with an error, or with `Cancelled` because somebody wanted it to stop."""
     run = get(session, number, lock=True)
     run.state = RunState.DONE if error is None else RunState.FAILED
-    if cancelled:
+    if isinstance(error, Cancelled):
         run.state = RunState.CANCELLED
     run.ended_at, run.told = now, None
     run.facts = found
