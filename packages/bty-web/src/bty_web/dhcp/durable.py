@@ -13,9 +13,14 @@ from bty_core.errors import WriteFailed
 def write_durably(path: Path, content: bytes) -> None:
     """Put `content` at `path`, readable by everybody; raise `WriteFailed` and leave the old file otherwise."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        put(path, content)
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def put(path: Path, content: bytes) -> None:
+    """Do what `write_durably` does, and raise the `OSError` for those who say more of it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -23,8 +28,6 @@ def write_durably(path: Path, content: bytes) -> None:
             settle(file.fileno())
         fresh.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise unwritable(path, error) from None
     finally:
         with suppress(OSError):
             fresh.unlink()

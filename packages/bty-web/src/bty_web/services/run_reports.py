@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import tarfile
 import zlib
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, Any
 
 from sqlalchemy.orm import Session
@@ -18,6 +16,7 @@ from sqlalchemy.orm import Session
 from bty_core.errors import BtyError
 from bty_core.values import MIB
 from bty_core.wire.fields import InvalidField
+from bty_web.dhcp import durable
 from bty_web.errors import NotFound
 from bty_web.models import Attempt, Machine
 from bty_web.services.history import Actor, record
@@ -156,9 +155,4 @@ def sweep(state_dir: Path, attempts: set[int], runs: set[int]) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part-{os.getpid()}-{token_hex(4)}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    durable.put(path, data)

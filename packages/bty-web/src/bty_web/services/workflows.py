@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +19,7 @@ from bty_core.provisioning import bundles
 from bty_core.provisioning.cijoe import read_workflow
 from bty_core.provisioning.errors import WorkflowRefused
 from bty_core.wire.fields import InvalidField
+from bty_web.dhcp import durable
 from bty_web.errors import Conflict, NotFound
 from bty_web.models import Machine, Workflow
 from bty_web.services.history import Actor, record
@@ -188,15 +187,7 @@ def _keep(state_dir: Path, sha256: str, data: bytes) -> None:
     path = path_of(state_dir, sha256)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part-{os.getpid()}-{secrets.token_hex(4)}")
-        try:
-            with partial.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        durable.put(path, data)
     except OSError as error:
         raise BtyError(
             f"the workflow cannot be kept in {path.parent}: {error.strerror}",
